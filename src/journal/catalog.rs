@@ -1,0 +1,160 @@
+//! The segments of a journal in memory: what is where, and how far it may be read. Shared by writer, readers and housekeeping.
+use super::Observer;
+use super::Sequence;
+use super::segment::{DATA, Header, Trailer};
+use super::storage::Storage;
+use parking_lot::{Condvar, Mutex};
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A segment as far as it is known to be synced.
+#[derive(Debug, Clone)]
+pub(super) struct Segment {
+    pub header: Header,
+    /// The file's name.
+    pub name: String,
+    /// Frames are read up to here.
+    pub end: u64,
+    /// The last sequence that it accounts for; `base - 1` when none.
+    pub last: Sequence,
+    pub records: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    pub trailer: Option<Trailer>,
+    /// When its first record was written, milliseconds since 1970; known of the one that is written.
+    pub begun_at: Option<u64>,
+    /// When it was closed, milliseconds since 1970; `None` while it is written.
+    pub closed_at: Option<u64>,
+    pub damaged: bool,
+    /// It could not be opened so far; nothing is known but its base and length.
+    pub unopened: bool,
+}
+
+impl Segment {
+    pub fn new(header: Header, name: String, bytes: u64) -> Self {
+        Self {
+            header,
+            name,
+            end: DATA,
+            last: header.base.saturating_sub(1),
+            records: 0,
+            bytes,
+            trailer: None,
+            begun_at: None,
+            closed_at: None,
+            damaged: false,
+            unopened: false,
+        }
+    }
+
+    /// Whether records that it should hold may not be found in it.
+    pub fn is_hole(&self) -> bool {
+        self.damaged || self.unopened
+    }
+
+    /// Takes over what sealing has fixed.
+    pub fn sealed(&mut self, trailer: Trailer) {
+        self.end = trailer.footer;
+        self.last = self.last.max(trailer.last);
+        self.records = trailer.count;
+        self.bytes = trailer.bytes;
+        self.closed_at = Some(trailer.sealed_at);
+        self.trailer = Some(trailer);
+    }
+}
+
+/// All segments, in order.
+#[derive(Debug, Default)]
+pub(super) struct Catalog {
+    /// By base sequence.
+    pub segments: BTreeMap<Sequence, Segment>,
+    /// The last synced sequence.
+    pub last: Sequence,
+    /// Up to here retention has deleted segments.
+    pub floor: Sequence,
+    /// Nothing will be added.
+    pub closed: bool,
+    /// Readers that wait.
+    pub waiting: usize,
+}
+
+impl Catalog {
+    /// Where reading of `sequence` starts: its segment, or the first after it.
+    pub fn locate(&self, sequence: Sequence) -> Option<&Segment> {
+        let before = self.segments.range(..=sequence).next_back();
+        let found = before.or_else(|| self.segments.iter().next());
+        found.map(|(_, segment)| segment)
+    }
+
+    /// The segment after the one with this base.
+    pub fn after(&self, base: Sequence) -> Option<&Segment> {
+        let mut later = self.segments.range((Excluded(base), Unbounded));
+        later.next().map(|(_, segment)| segment)
+    }
+
+    /// Stretches of sequences that no segment explains, in order; those beside a damaged segment, or one not opened, are part of it.
+    pub fn gaps(&self) -> Vec<(Sequence, Sequence)> {
+        let mut gaps = Vec::new();
+        let (mut next, mut explained) = (self.floor + 1, false);
+        for segment in self.segments.values() {
+            let base = segment.header.base;
+            if base > next && !explained {
+                gaps.push((next, base - 1));
+            }
+            next = next.max(segment.last + 1).max(base);
+            explained = segment.is_hole();
+        }
+        if self.last >= next && !explained {
+            gaps.push((next, self.last));
+        }
+        gaps
+    }
+
+    /// Damaged segments, those that cannot be opened, and gaps.
+    pub fn damage(&self) -> u64 {
+        let damaged = self.segments.values().filter(|segment| segment.is_hole());
+        (damaged.count() + self.gaps().len()) as u64
+    }
+}
+
+/// A folder with its catalog: all that a reader needs.
+pub(super) struct Shelf {
+    pub storage: Arc<dyn Storage>,
+    pub dir: PathBuf,
+    pub observer: Arc<dyn Observer>,
+    pub catalog: Mutex<Catalog>,
+    /// Notified when the catalog's end moved and somebody waits.
+    pub grown: Condvar,
+}
+
+impl Shelf {
+    pub fn new(storage: Arc<dyn Storage>, dir: PathBuf, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            storage,
+            dir,
+            observer,
+            catalog: Mutex::default(),
+            grown: Condvar::new(),
+        }
+    }
+
+    /// Marks a segment as damaged; housekeeping sets it aside.
+    pub fn report_damage(&self, header: Header, position: u64) {
+        let mut catalog = self.catalog.lock();
+        let Some(segment) = catalog.segments.get_mut(&header.base) else {
+            return;
+        };
+        if segment.header != header || segment.damaged {
+            return;
+        }
+        segment.damaged = true;
+        let path = self.dir.join(&segment.name);
+        drop(catalog);
+        self.observer.warning(&format!(
+            "{}: damage at byte {position}; its good records are read on; see `journal verify` and `journal repair`",
+            path.display()
+        ));
+    }
+}

@@ -1,0 +1,282 @@
+//! Copies of the records that not even the quarantine topic took, kept whatever the retention. In the folder `held`:
+//!
+//! | name | what |
+//! |---|---|
+//! | `<sequence, 20 digits>` | a copy: `icrheld2`, a CRC-32C (u32) of what follows, the sequence (u64), the length of the note (u8), the note, the body |
+//! | `released` | `icrgone1`, a CRC-32C (u32) of what follows, how many copies were released (u64), the sequences (u64 each) whose copies, if they are still there, are to be removed |
+//! | `<sequence>.damaged` | a copy that `journal repair` has given up |
+//! | `*.tmp` | one of these under construction |
+//!
+//! Integers are little-endian. Each file is written under another name and renamed, so that it is there whole or not at all.
+//!
+//! What it guarantees:
+//! - A copy is made before the cursor passes its record, and goes only when Kafka has the record: it is released, or, having been left
+//!   above the cursor by a crash, superseded by the record that was published this time. Passing it over is no reason.
+//! - A copy that is released counts as such in one step, the renaming of `released`. One that vanishes otherwise does not, and shows in
+//!   the ledger.
+//! - A copy that cannot be removed holds nothing up: it counts no more, and its removal is tried again.
+use super::Sequence;
+use super::bytes::{u8_at, u32_at, u64_at};
+use super::storage::{Access, Storage, replace};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The folder's name within the journal's.
+pub(super) const NAME: &str = "held";
+
+const RELEASED: &str = "released";
+const COPY_MAGIC: &[u8; 8] = b"icrheld2";
+const RELEASED_MAGIC: &[u8; 8] = b"icrgone1";
+/// Magic and checksum.
+const SEAL: usize = 12;
+
+/// The held records.
+pub(super) struct Held {
+    dir: PathBuf,
+    /// Whether the folder could be read. If not, that is tried again before anything is changed in it.
+    known: bool,
+    copies: BTreeSet<Sequence>,
+    released: u64,
+    /// Copies that do not count, whose removal is not yet durable.
+    gone: BTreeSet<Sequence>,
+    /// The sequences that `released` names on disk.
+    named: BTreeSet<Sequence>,
+}
+
+impl Held {
+    /// Reads the folder; a missing one is empty.
+    pub fn open(storage: &dyn Storage, journal: &Path) -> io::Result<Self> {
+        let mut held = Self::unknown(journal);
+        held.load(storage)?;
+        Ok(held)
+    }
+
+    /// Stands in for a folder that cannot be read at present.
+    pub fn unknown(journal: &Path) -> Self {
+        Self {
+            dir: journal.join(NAME),
+            known: false,
+            copies: BTreeSet::new(),
+            released: 0,
+            gone: BTreeSet::new(),
+            named: BTreeSet::new(),
+        }
+    }
+
+    fn load(&mut self, storage: &dyn Storage) -> io::Result<()> {
+        let entries = match storage.list(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            listed => listed?,
+        };
+        // Damaged, it counts for nothing: what it explained shows in the ledger as unaccounted.
+        let bytes = match read(storage, &self.dir.join(RELEASED), RELEASED_MAGIC) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
+            read => read?,
+        };
+        self.released = u64_at(&bytes, SEAL).unwrap_or(0);
+        let names = bytes.get(SEAL + 8..).unwrap_or_default().chunks_exact(8);
+        self.named = names.filter_map(|bytes| u64_at(bytes, 0)).collect();
+        let named = entries.iter().filter(|entry| entry.name.len() == 20);
+        let sequences = named.filter_map(|entry| entry.name.parse().ok());
+        (self.gone, self.copies) = sequences.partition(|sequence| self.named.contains(sequence));
+        self.known = true;
+        Ok(())
+    }
+
+    /// Whether the folder could be read.
+    pub fn is_known(&self) -> bool {
+        self.known
+    }
+
+    fn ready(&mut self, storage: &dyn Storage) -> io::Result<()> {
+        // Somebody may have taken it away.
+        storage.create_dir(&self.dir)?;
+        if self.known {
+            return Ok(());
+        }
+        self.load(storage)
+    }
+
+    fn path(&self, sequence: Sequence) -> PathBuf {
+        self.dir.join(format!("{sequence:020}"))
+    }
+
+    /// Removes what work that was cut short has left behind.
+    pub fn tidy(&mut self, storage: &dyn Storage) -> io::Result<()> {
+        for entry in storage.list(&self.dir)? {
+            if Path::new(&entry.name).extension() == Some("tmp".as_ref()) {
+                storage.remove(&self.dir.join(&entry.name))?;
+            }
+        }
+        self.sweep(storage)
+    }
+
+    /// Keeps a copy; durable on return. The note has at most 255 bytes.
+    pub fn hold(
+        &mut self,
+        storage: &dyn Storage,
+        sequence: Sequence,
+        note: &[u8],
+        body: &[u8],
+    ) -> io::Result<()> {
+        self.ready(storage)?;
+        let length = u8::try_from(note.len()).map_err(io::Error::other)?;
+        let sequence_bytes = sequence.to_le_bytes();
+        let bytes = sealed(COPY_MAGIC, &[&sequence_bytes, &[length], note, body]);
+        if self.gone.contains(&sequence) || self.named.contains(&sequence) {
+            // Named there, the new copy would be taken for the old one.
+            let mut gone = self.gone.clone();
+            gone.remove(&sequence);
+            self.write(storage, self.released, gone)?;
+        }
+        replace(storage, &self.path(sequence), &bytes)?;
+        self.copies.insert(sequence);
+        Ok(())
+    }
+
+    /// The note and the body of a copy. `InvalidData` where it is damaged.
+    pub fn read(
+        &self,
+        storage: &dyn Storage,
+        sequence: Sequence,
+    ) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        let path = self.path(sequence);
+        let mut bytes = read(storage, &path, COPY_MAGIC)?;
+        let note = SEAL + 9;
+        let body = note + usize::from(u8_at(&bytes, SEAL + 8).unwrap_or(0));
+        if u64_at(&bytes, SEAL) != Some(sequence) || bytes.len() < body {
+            return Err(damaged(&path));
+        }
+        let body = bytes.split_off(body);
+        Ok((bytes.split_off(note), body))
+    }
+
+    /// The quarantine topic took it: counts it as released, durably, and removes the copy, now or later.
+    pub fn release(&mut self, storage: &dyn Storage, sequence: Sequence) -> io::Result<()> {
+        self.ready(storage)?;
+        if !self.copies.contains(&sequence) {
+            return Ok(());
+        }
+        let mut gone = self.gone.clone();
+        gone.insert(sequence);
+        self.write(storage, self.released + 1, gone)?;
+        self.copies.remove(&sequence);
+        // Released all the same; tried again by housekeeping.
+        let _ = self.sweep(storage);
+        Ok(())
+    }
+
+    /// Kafka took the record itself, before the cursor passed it: the copy counts no more. An error: it is still there, and its removal
+    /// is tried again.
+    pub fn supersede(&mut self, storage: &dyn Storage, sequence: Sequence) -> io::Result<()> {
+        if !self.copies.remove(&sequence) {
+            return Ok(());
+        }
+        self.gone.insert(sequence);
+        let swept = self.sweep(storage);
+        if swept.is_err() {
+            // So that a restart knows, if that much can be written.
+            let _ = self.write(storage, self.released, self.gone.clone());
+        }
+        swept
+    }
+
+    /// Removes the copies that do not count.
+    pub fn sweep(&mut self, storage: &dyn Storage) -> io::Result<()> {
+        if self.gone.is_empty() {
+            return Ok(());
+        }
+        for sequence in &self.gone {
+            match storage.remove(&self.path(*sequence)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
+        }
+        storage.sync_dir(&self.dir)?;
+        self.gone.clear();
+        Ok(())
+    }
+
+    /// The cursor is lost, and with it what the released ones were part of: they are counted anew.
+    pub fn forget_released(&mut self, storage: &dyn Storage) -> io::Result<()> {
+        if self.released == 0 {
+            return Ok(());
+        }
+        self.write(storage, 0, self.gone.clone())
+    }
+
+    fn write(
+        &mut self,
+        storage: &dyn Storage,
+        released: u64,
+        gone: BTreeSet<Sequence>,
+    ) -> io::Result<()> {
+        let names: Vec<u8> = gone.iter().flat_map(|name| name.to_le_bytes()).collect();
+        let bytes = sealed(RELEASED_MAGIC, &[&released.to_le_bytes(), &names]);
+        replace(storage, &self.dir.join(RELEASED), &bytes)?;
+        self.released = released;
+        self.named = gone.clone();
+        self.gone = gone;
+        Ok(())
+    }
+
+    /// Keeps a damaged copy under another name, and counts it no more.
+    pub fn set_aside(&mut self, storage: &dyn Storage, sequence: Sequence) -> io::Result<()> {
+        let path = self.path(sequence);
+        storage.rename(&path, &path.with_extension("damaged"))?;
+        self.copies.remove(&sequence);
+        storage.sync_dir(&self.dir)
+    }
+
+    /// The copies at or below the cursor.
+    pub fn up_to(&self, cursor: Sequence) -> Vec<Sequence> {
+        self.copies.range(..=cursor).copied().collect()
+    }
+
+    /// How many these are.
+    pub fn count(&self, cursor: Sequence) -> u64 {
+        self.copies.range(..=cursor).count() as u64
+    }
+
+    /// The copies above the cursor: made before a crash, or a moment ago.
+    pub fn above(&self, cursor: Sequence) -> Vec<Sequence> {
+        let above = self.copies.range(cursor.saturating_add(1)..);
+        above.copied().collect()
+    }
+
+    /// The highest sequence of which there is a copy; 0 without any. It must not be given to another record.
+    pub fn highest(&self) -> Sequence {
+        self.copies.last().copied().unwrap_or(0)
+    }
+
+    /// How many were released since the cursor began to count.
+    pub fn released(&self) -> u64 {
+        self.released
+    }
+}
+
+/// A file's bytes: magic, checksum, and the parts.
+fn sealed(magic: &[u8; 8], parts: &[&[u8]]) -> Vec<u8> {
+    let rest = parts.concat();
+    let crc = crc32c::crc32c(&rest).to_le_bytes();
+    [magic.as_slice(), &crc, &rest].concat()
+}
+
+/// A file whose magic and checksum are good, from its beginning.
+fn read(storage: &dyn Storage, path: &Path, magic: &[u8; 8]) -> io::Result<Vec<u8>> {
+    let file = storage.open(path, Access::Read)?;
+    let length = usize::try_from(file.length()?).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    let read = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    let good = bytes.starts_with(magic)
+        && u32_at(&bytes, magic.len()) == bytes.get(SEAL..).map(crc32c::crc32c);
+    if good { Ok(bytes) } else { Err(damaged(path)) }
+}
+
+fn damaged(path: &Path) -> io::Error {
+    let what = format!("{}: the held record is damaged", path.display());
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}

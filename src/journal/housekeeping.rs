@@ -1,0 +1,292 @@
+//! The thread that does what may wait: sealing, flushing outcomes, syncing the cursor, setting damage aside, retention, spares, sizes.
+use super::core::Core;
+use super::segment::{self, Entries, Header};
+use super::storage::StorageFile;
+use super::{Status, outcomes, retention};
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often everything is looked after.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How much of a period goes into filling a spare with zeros; the next round goes on with it.
+const ZEROING: Duration = Duration::from_millis(500);
+/// So many unsealed segments may wait (each holds its footer in memory); the writer seals further ones itself.
+const BACKLOG: usize = 4;
+
+/// A segment that the writer is done with.
+pub(super) struct SealJob {
+    pub file: Arc<dyn StorageFile>,
+    pub header: Header,
+    pub end: u64,
+    pub entries: Entries,
+}
+
+/// What the housekeeping thread is asked for.
+pub(super) struct Chores {
+    inbox: Mutex<Inbox>,
+    asked: Condvar,
+    answered: Condvar,
+    sizes: Mutex<Sizes>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    seals: Vec<SealJob>,
+    /// Rounds asked for, and done.
+    wanted: u64,
+    done: u64,
+    /// Look at what can be done at once.
+    wake: bool,
+    finish: bool,
+    finished: bool,
+}
+
+/// As of the last round.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sizes {
+    bytes: u64,
+    free: u64,
+}
+
+impl Chores {
+    pub fn new() -> Self {
+        Self {
+            inbox: Mutex::default(),
+            asked: Condvar::new(),
+            answered: Condvar::new(),
+            sizes: Mutex::default(),
+        }
+    }
+
+    /// Has a segment sealed soon.
+    pub fn seal(&self, core: &Core, job: SealJob) {
+        let mut inbox = self.inbox.lock();
+        if inbox.seals.len() < BACKLOG {
+            inbox.seals.push(job);
+            self.asked.notify_one();
+        } else {
+            drop(inbox);
+            seal(core, &job);
+        }
+    }
+
+    /// A spare was used, or outcomes wait.
+    pub fn wake(&self) {
+        self.inbox.lock().wake = true;
+        self.asked.notify_one();
+    }
+
+    /// Does a round now, and waits for it.
+    pub fn round(&self) {
+        let mut inbox = self.inbox.lock();
+        inbox.wanted += 1;
+        let mine = inbox.wanted;
+        self.asked.notify_one();
+        while inbox.done < mine && !inbox.finished {
+            self.answered.wait(&mut inbox);
+        }
+    }
+
+    /// The last round, and then the end.
+    pub fn finish(&self) {
+        self.inbox.lock().finish = true;
+        self.asked.notify_one();
+    }
+
+    fn urgent(&self) -> bool {
+        let inbox = self.inbox.lock();
+        inbox.finish || inbox.wanted > inbox.done
+    }
+}
+
+/// The thread.
+pub(super) struct Housekeeper {
+    core: Arc<Core>,
+    logs: outcomes::Logs,
+    /// Said once, not every second.
+    said_no_spare: bool,
+}
+
+impl Housekeeper {
+    pub fn new(core: Arc<Core>) -> Self {
+        Self {
+            core,
+            logs: outcomes::Logs::default(),
+            said_no_spare: false,
+        }
+    }
+
+    /// Works until told to finish; then gives the lock back.
+    pub fn run(mut self) {
+        let mut due = Instant::now();
+        loop {
+            let (wanted, finish) = self.sleep(due);
+            self.seal_all();
+            self.flush();
+            if Instant::now() >= due || wanted > 0 {
+                due = Instant::now() + PERIOD;
+                self.round();
+            } else {
+                self.make_spares();
+            }
+            let chores = &self.core.chores;
+            let mut inbox = chores.inbox.lock();
+            inbox.done = inbox.done.max(wanted);
+            if finish {
+                inbox.finished = true;
+                *self.core.lock.lock() = None;
+                chores.answered.notify_all();
+                return;
+            }
+            chores.answered.notify_all();
+        }
+    }
+
+    /// Waits for work; the round to report as done (0: none was asked for), and whether it is the last.
+    fn sleep(&self, due: Instant) -> (u64, bool) {
+        let mut inbox = self.core.chores.inbox.lock();
+        loop {
+            let asked = inbox.wanted > inbox.done;
+            if asked
+                || inbox.finish
+                || inbox.wake
+                || !inbox.seals.is_empty()
+                || Instant::now() >= due
+            {
+                inbox.wake = false;
+                let wanted = if asked || inbox.finish {
+                    inbox.wanted.max(1)
+                } else {
+                    0
+                };
+                return (wanted, inbox.finish);
+            }
+            self.core.chores.asked.wait_until(&mut inbox, due);
+        }
+    }
+
+    fn round(&mut self) {
+        let core = Arc::clone(&self.core);
+        // The cursor is durable a second after it was saved, whoever saved it; later only where the disk is slow.
+        if let Err(error) = core.cursor.lock().sync(&*core.shelf.storage) {
+            core.warn(&format!("the cursor could not be synced: {error}"));
+        }
+        retention::set_aside(&core);
+        core.sweep_held();
+        if !core.queue.is_closed() {
+            retention::run(&core);
+            self.make_spares();
+            if core.storable.lock().is_err() {
+                core.queue.poke();
+            } else {
+                retention::roll(&core);
+            }
+        }
+        self.measure();
+        self.zero_spares();
+    }
+
+    fn seal_all(&self) {
+        let jobs = std::mem::take(&mut self.core.chores.inbox.lock().seals);
+        jobs.iter().for_each(|job| seal(&self.core, job));
+    }
+
+    fn flush(&mut self) {
+        let (bytes, dropped) = self.core.outcomes.lock().take();
+        if dropped > 0 {
+            self.core.warn(&format!(
+                "{dropped} outcomes were not noted: the disk did not take them fast enough"
+            ));
+        }
+        if let Err(error) = self.logs.write(&self.core.shelf, &bytes) {
+            self.core.warn(&format!("outcomes were not noted: {error}"));
+        }
+    }
+
+    fn make_spares(&mut self) {
+        let core = &self.core;
+        while core.spares.count() < core.options.spare_segments && !core.queue.is_closed() {
+            match core.spares.make(&core.shelf, core.options.segment_bytes) {
+                Ok(spare) => core.spares.put(spare),
+                Err(error) => {
+                    if !std::mem::replace(&mut self.said_no_spare, true) {
+                        core.warn(&format!(
+                            "{}: no spare segment can be reserved: {error}",
+                            core.shelf.dir.display()
+                        ));
+                    }
+                    return;
+                }
+            }
+            self.said_no_spare = false;
+        }
+    }
+
+    /// Fills a spare with zeros, a part of it at a time, while nothing else is asked for and space is not short.
+    fn zero_spares(&mut self) {
+        let core = Arc::clone(&self.core);
+        let short = core.chores.sizes.lock().free < core.options.low_water_bytes;
+        if short || core.queue.is_closed() || core.chores.urgent() {
+            return;
+        }
+        let Some(mut spare) = core.spares.take_raw() else {
+            return;
+        };
+        let until = Instant::now() + ZEROING;
+        let mut between = || {
+            self.seal_all();
+            !core.chores.urgent() && Instant::now() < until
+        };
+        match spare.zero(&mut between) {
+            Ok(()) => core.spares.put(spare),
+            Err(error) => {
+                core.warn(&format!("a spare segment could not be written: {error}"));
+                spare.discard(&core.shelf);
+            }
+        }
+    }
+
+    fn measure(&self) {
+        let core = &self.core;
+        let listed = core.shelf.storage.list(&core.shelf.dir).unwrap_or_default();
+        let bytes = listed.iter().map(|entry| entry.bytes).sum();
+        let free = core.shelf.storage.free_bytes(&core.shelf.dir);
+        let mut sizes = core.chores.sizes.lock();
+        sizes.bytes = bytes;
+        // What cannot be asked counts as no space: it raises the low-water alarm, and refuses nothing.
+        sizes.free = free.unwrap_or(0);
+    }
+}
+
+fn seal(core: &Core, job: &SealJob) {
+    let now = core.shelf.storage.now_millis();
+    match segment::seal(&*job.file, job.header, job.end, &job.entries, now) {
+        Ok(trailer) => {
+            let mut catalog = core.shelf.catalog.lock();
+            let segment = catalog.segments.get_mut(&job.header.base);
+            if let Some(segment) = segment.filter(|segment| segment.header == job.header) {
+                segment.sealed(trailer);
+            }
+        }
+        Err(error) => core.warn(&format!(
+            "{}: sealing failed ({error}); the next start does it again",
+            core.shelf
+                .dir
+                .join(segment::name(job.header.base))
+                .display()
+        )),
+    }
+}
+
+/// The journal's state now; sizes as of the last round.
+pub(super) fn status(core: &Core) -> Status {
+    let sizes = *core.chores.sizes.lock();
+    Status {
+        bytes: sizes.bytes,
+        free_bytes: sizes.free,
+        low_water: sizes.free < core.options.low_water_bytes,
+        damaged_segments: core.shelf.catalog.lock().damage(),
+        storable: *core.storable.lock(),
+    }
+}

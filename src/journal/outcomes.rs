@@ -1,0 +1,199 @@
+//! What became of each record, beside its segment: `<base, 20 digits>.outcomes`.
+//!
+//! The file is `icroutc\n`, a version (u32), four zeros, then entries: CRC-32C of what follows (u32), length of the outcome (u32),
+//! sequence (u64), outcome. The last entry of a sequence counts. Entries wait in memory for up to a second and are never synced: a
+//! crash loses the newest, which costs knowledge, never data. What follows a bad entry is not read, and is overwritten.
+use super::Sequence;
+use super::bytes::{u32_at, u64_at};
+use super::catalog::Shelf;
+use super::storage::{Access, Storage, StorageFile};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+const MAGIC: &[u8; 8] = b"icroutc\n";
+const VERSION: u32 = 1;
+const HEADER: u64 = 16;
+const ENTRY: usize = 16;
+/// A buffer this large is flushed before its second is over.
+pub(super) const FLUSH: usize = 1 << 20;
+/// Beyond this entries are dropped: the disk does not take them, and memory is bounded.
+const LIMIT: usize = 16 << 20;
+
+/// The name of a segment's outcome log.
+pub(super) fn name(base: Sequence) -> String {
+    format!("{base:020}.outcomes")
+}
+
+/// Entries that wait to be written, encoded.
+#[derive(Default)]
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    dropped: u64,
+}
+
+impl Buffer {
+    /// Adds an entry; whether it is time to flush.
+    pub fn note(&mut self, sequence: Sequence, outcome: &[u8]) -> bool {
+        if self.bytes.len() >= LIMIT {
+            self.dropped += 1;
+            return false;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
+        let length = outcome.len() as u32;
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.bytes.extend_from_slice(&sequence.to_le_bytes());
+        self.bytes.extend_from_slice(outcome);
+        let crc = crc32c::crc32c(self.bytes.get(start + 4..).unwrap_or_default());
+        if let Some(place) = self.bytes.get_mut(start..start + 4) {
+            place.copy_from_slice(&crc.to_le_bytes());
+        }
+        start < FLUSH && self.bytes.len() >= FLUSH
+    }
+
+    /// Takes what waits, and how many were dropped.
+    pub fn take(&mut self) -> (Vec<u8>, u64) {
+        let bytes = std::mem::take(&mut self.bytes);
+        (bytes, std::mem::take(&mut self.dropped))
+    }
+}
+
+/// Writes entries to the logs of their segments.
+#[derive(Default)]
+pub(super) struct Logs {
+    /// The log written last, its base, and its end.
+    open: Option<(Sequence, Arc<dyn StorageFile>, u64)>,
+}
+
+impl Logs {
+    /// Writes encoded entries, in runs that go to the same log.
+    pub fn write(&mut self, shelf: &Shelf, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while let Some((sequence, _, _)) = split(rest) {
+            let (base, limit) = {
+                let catalog = shelf.catalog.lock();
+                let base = catalog
+                    .locate(sequence)
+                    .map_or(sequence, |segment| segment.header.base);
+                let next = catalog.after(base).map(|segment| segment.header.base);
+                (base, next.unwrap_or(Sequence::MAX))
+            };
+            let mut run = 0;
+            while let Some((sequence, _, after)) = rest.get(run..).and_then(split) {
+                if run > 0 && !(base..limit).contains(&sequence) {
+                    break;
+                }
+                run = rest.len() - after.len();
+            }
+            let (entries, after) = rest.split_at_checked(run).unwrap_or((rest, &[]));
+            rest = after;
+            self.append(shelf, base, entries)?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, shelf: &Shelf, base: Sequence, entries: &[u8]) -> io::Result<()> {
+        let (file, end) = match self.open.take() {
+            Some((open, file, end)) if open == base => (file, end),
+            _ => open(&*shelf.storage, &shelf.dir, base)?,
+        };
+        file.write_at(entries, end)?;
+        self.open = Some((base, file, end + entries.len() as u64));
+        Ok(())
+    }
+}
+
+/// Opens a log where its good entries end, creating it where it is missing.
+fn open(
+    storage: &dyn Storage,
+    dir: &Path,
+    base: Sequence,
+) -> io::Result<(Arc<dyn StorageFile>, u64)> {
+    let path = dir.join(name(base));
+    match storage.open(&path, Access::Write) {
+        Ok(file) => {
+            let bytes = contents(&*file)?;
+            if let Some(entries) = entries(&bytes) {
+                let end = HEADER + entries.map(|(_, _, length)| length).sum::<u64>();
+                file.set_length(end)?;
+                return Ok((file, end));
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let file = storage.create(&path, 0)?;
+    let mut header = MAGIC.to_vec();
+    header.extend_from_slice(&VERSION.to_le_bytes());
+    header.extend_from_slice(&[0; 4]);
+    file.write_at(&header, 0)?;
+    Ok((file, HEADER))
+}
+
+fn contents(file: &dyn StorageFile) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(file.length()?).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    let read = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// The good entries of a log: sequence, outcome, bytes taken. `None` where it is no log of ours.
+fn entries(bytes: &[u8]) -> Option<impl Iterator<Item = (Sequence, &[u8], u64)>> {
+    if bytes.get(..8)? != MAGIC || u32_at(bytes, 8)? > VERSION {
+        return None;
+    }
+    let mut rest = bytes.get(HEADER as usize..)?;
+    Some(std::iter::from_fn(move || {
+        let (sequence, outcome, after) = split(rest)?;
+        let length = (rest.len() - after.len()) as u64;
+        rest = after;
+        Some((sequence, outcome, length))
+    }))
+}
+
+/// The first entry, and what follows it.
+fn split(bytes: &[u8]) -> Option<(Sequence, &[u8], &[u8])> {
+    let end = ENTRY.checked_add(u32_at(bytes, 4)? as usize)?;
+    let (entry, after) = bytes.split_at_checked(end)?;
+    if u32_at(entry, 0)? != crc32c::crc32c(entry.get(4..)?) {
+        return None;
+    }
+    Some((u64_at(entry, 8)?, entry.get(ENTRY..)?, after))
+}
+
+/// The last outcome of each sequence in `from..=to` of one log, in order. A log that is missing or foreign has none.
+pub(super) fn read(
+    storage: &dyn Storage,
+    dir: &Path,
+    base: Sequence,
+    range: std::ops::RangeInclusive<Sequence>,
+    each: &mut dyn FnMut(Sequence, &[u8]),
+) -> io::Result<()> {
+    let file = match storage.open(&dir.join(name(base)), Access::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let bytes = contents(&*file)?;
+    let Some(found) = entries(&bytes) else {
+        return Ok(());
+    };
+    let wanted = found.filter(|(sequence, _, _)| range.contains(sequence));
+    let last: BTreeMap<Sequence, &[u8]> = wanted
+        .map(|(sequence, outcome, _)| (sequence, outcome))
+        .collect();
+    last.into_iter()
+        .for_each(|(sequence, outcome)| each(sequence, outcome));
+    Ok(())
+}
+
+/// Where the good entries of a log end, if something else follows them.
+pub(super) fn check(storage: &dyn Storage, dir: &Path, base: Sequence) -> io::Result<Option<u64>> {
+    let file = storage.open(&dir.join(name(base)), Access::Read)?;
+    let bytes = contents(&*file)?;
+    let lengths = entries(&bytes).map(|found| found.map(|(_, _, length)| length));
+    let end = lengths.map_or(0, |lengths| HEADER + lengths.sum::<u64>());
+    Ok((end < bytes.len() as u64).then_some(end))
+}

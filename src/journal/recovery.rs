@@ -1,0 +1,305 @@
+//! Opening a journal: what to do with what the last run left behind.
+//!
+//! In this order, each step harmless if a crash follows it:
+//! 1. The lock. Only a lock held by somebody else, a newer format, or a folder that cannot be used at all refuses to start.
+//! 2. Leftovers of work that was cut short are removed.
+//! 3. Unsealed segments without records are removed; those with a torn tail are cut there, and sealed. Nothing is ever appended to a segment of a former run.
+//! 4. Damaged segments get another name (`.damaged`), their contents untouched; their good records are read on.
+//! 5. The cursor is read; if it is lost or cannot be read, publishing starts again at the first record there is, and what came before counts as published.
+//! 6. The next sequence is max(last good record, cursor) + 1, and never the base of a segment that is set aside.
+use super::catalog::{Catalog, Shelf};
+use super::cursor::{Cursor, Slot};
+use super::held::Held;
+use super::load::{self, Folder, Loaded, Verdict};
+use super::storage::{Access, Lock, Storage, patiently};
+use super::{OpenError, Progress, Sequence, frame, held, outcomes, segment};
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+
+/// The lock file's name.
+pub(super) const LOCK: &str = "lock";
+
+/// What an opened journal starts from.
+pub(super) struct Recovered {
+    pub cursor: Cursor,
+    pub held: Held,
+    pub folder: Folder,
+    pub lock: Box<dyn Lock>,
+}
+
+/// Takes the lock, creating the folder where it is missing.
+pub(super) fn lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn Lock>, OpenError> {
+    let path = dir.join(LOCK);
+    storage.create_dir(dir).map_err(failed(dir))?;
+    match storage.lock(&path) {
+        Ok(lock) => Ok(lock),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(OpenError::Locked { path }),
+        Err(error) => Err(failed(&path)(error)),
+    }
+}
+
+/// Does all of the above; fills the shelf's catalog.
+pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
+    let (storage, dir) = (&*shelf.storage, shelf.dir.as_path());
+    let lock = lock(storage, dir)?;
+    let folder = load::folder(storage, dir)?;
+    let (slot, warning) = progress(storage, dir, &folder)?;
+    let mut recovery = Recovery {
+        shelf,
+        cursor: slot.progress.sequence,
+        catalog: Catalog {
+            floor: slot.floor,
+            ..Catalog::default()
+        },
+    };
+    recovery.tidy(&folder);
+    let held = recovery.held(folder.cursor.best.is_none());
+    let mut last = slot.progress.sequence.max(held.highest());
+    for loaded in &folder.segments {
+        last = last.max(recovery.settle(loaded));
+    }
+    recovery.catalog.last = last;
+    recovery.report();
+    // Renames and removals matter only for tidiness until here; a failure shows again where it matters.
+    let _ = storage.sync_dir(dir);
+    *shelf.catalog.lock() = recovery.catalog;
+    if let Some(warning) = warning {
+        shelf.observer.warning(&warning);
+    }
+    let path = dir.join(super::cursor::NAME);
+    let (cursor, written) = Cursor::open(storage, dir, &folder.cursor, slot);
+    if let Err(error) = written {
+        let what = format!(
+            "{}: cannot be written ({error}); until it can, a restart publishes again what was published since",
+            path.display()
+        );
+        shelf.observer.warning(&what);
+    }
+    Ok(Recovered {
+        cursor,
+        held,
+        folder,
+        lock,
+    })
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Io {
+        path: path.clone(),
+        source,
+    }
+}
+
+/// The cursor, or what stands in for a lost one; and what to say about it.
+pub(super) fn progress(
+    storage: &dyn Storage,
+    dir: &Path,
+    folder: &Folder,
+) -> Result<(Slot, Option<String>), OpenError> {
+    let path = dir.join(super::cursor::NAME);
+    if let Some(slot) = folder.cursor.best {
+        let warning = (folder.cursor.bad > 0).then(|| {
+            format!(
+                "{}: one of two slots is damaged; the other one counts",
+                path.display()
+            )
+        });
+        return Ok((slot, warning));
+    }
+    let held = Held::open(storage, dir).unwrap_or_else(|_| Held::unknown(dir));
+    // An empty segment too says what came before it.
+    let before = match folder.segments.first() {
+        Some(segment) => segment.base.saturating_sub(1),
+        None => held.highest(),
+    };
+    let held = held.count(before);
+    let slot = Slot {
+        generation: 0,
+        progress: Progress {
+            sequence: before,
+            published: before.saturating_sub(held),
+            held,
+            ..Progress::default()
+        },
+        floor: before,
+        place: 1,
+    };
+    let mut verdicts = folder.segments.iter().map(|segment| segment.verdict(0));
+    let lost = folder.cursor.bad > 0 || before > 0 || verdicts.any(|v| v != Verdict::Empty);
+    let warning = lost.then(|| {
+        format!(
+            "{}: the cursor is lost; publishing starts again at sequence {}",
+            path.display(),
+            before + 1
+        )
+    });
+    Ok((slot, warning))
+}
+
+struct Recovery<'a> {
+    shelf: &'a Shelf,
+    cursor: Sequence,
+    catalog: Catalog,
+}
+
+impl Recovery<'_> {
+    fn warn(&self, name: &str, what: &str) {
+        let path = self.shelf.dir.join(name);
+        self.shelf
+            .observer
+            .warning(&format!("{}: {what}", path.display()));
+    }
+
+    /// The held copies. Whatever is the matter with them, deliveries are accepted and published.
+    fn held(&self, cursor_lost: bool) -> Held {
+        let (storage, dir) = (&*self.shelf.storage, self.shelf.dir.as_path());
+        let opened = storage
+            .create_dir(&dir.join(held::NAME))
+            .and_then(|()| Held::open(storage, dir));
+        let mut held = match opened {
+            Ok(held) => held,
+            Err(error) => {
+                self.warn(
+                    held::NAME,
+                    &format!("cannot be used, so that nothing can be held: {error}"),
+                );
+                return Held::unknown(dir);
+            }
+        };
+        let mut tidied = held.tidy(storage);
+        if cursor_lost {
+            tidied = held.forget_released(storage).and(tidied);
+        }
+        if let Err(error) = tidied {
+            self.warn(held::NAME, &format!("cannot be tidied: {error}"));
+        }
+        held
+    }
+
+    fn remove(&self, name: &str) {
+        if let Err(error) = self.shelf.storage.remove(&self.shelf.dir.join(name)) {
+            self.warn(name, &format!("cannot be removed: {error}"));
+        }
+    }
+
+    /// Removes leftovers and orphaned outcome logs.
+    fn tidy(&self, folder: &Folder) {
+        let dir = &self.shelf.dir;
+        for (name, new_name) in &folder.leftovers {
+            match new_name {
+                None => self.remove(name),
+                Some(new_name) => {
+                    let renamed = self
+                        .shelf
+                        .storage
+                        .rename(&dir.join(name), &dir.join(new_name));
+                    if let Err(error) = renamed {
+                        self.warn(name, &format!("cannot be renamed: {error}"));
+                    }
+                }
+            }
+        }
+        let bases: HashSet<_> = folder.segments.iter().map(|segment| segment.base).collect();
+        for (base, _) in &folder.outcomes {
+            if !bases.contains(base) {
+                self.remove(&outcomes::name(*base));
+            }
+        }
+    }
+
+    /// Brings one segment into order and enters it; the last sequence that it takes.
+    fn settle(&mut self, loaded: &Loaded) -> Sequence {
+        let now = self.shelf.storage.now_millis();
+        let mut segment = loaded.segment(self.cursor, now);
+        let verdict = loaded.verdict(self.cursor);
+        if loaded.header.is_some() && loaded.copies < 2 {
+            self.warn(
+                &loaded.name,
+                "one of two copies of the header is damaged; the other one counts",
+            );
+        }
+        match verdict {
+            Verdict::Sealed | Verdict::Unopened => {}
+            Verdict::Empty => {
+                self.remove(&loaded.name);
+                return loaded.last();
+            }
+            Verdict::Unsealed => match self.seal(loaded, now) {
+                Ok(trailer) => segment.sealed(trailer),
+                Err(error) => {
+                    self.warn(
+                        &loaded.name,
+                        &format!("cannot be sealed ({error}); the next start does it again"),
+                    );
+                }
+            },
+            Verdict::Damaged => {
+                if !loaded.name.ends_with(load::ASIDE) {
+                    segment.name = self.set_aside(&loaded.name);
+                }
+            }
+        }
+        if let Some(why) = &loaded.unopened {
+            self.warn(&loaded.name, &format!("cannot be opened ({why}); it is tried again when its records are due, and publishing waits for it"));
+        }
+        let last = segment.last;
+        self.catalog.segments.insert(loaded.base, segment);
+        let taken = match verdict {
+            // A damaged segment's name is not used again; what it held, if anything, is unknown.
+            Verdict::Damaged => loaded.base,
+            // Its records will be read, however many it has: none of their sequences is given again.
+            Verdict::Unopened if loaded.limit == Sequence::MAX => {
+                loaded.base + loaded.bytes / frame::span(0)
+            }
+            _ => 0,
+        };
+        last.max(taken)
+    }
+
+    fn seal(&self, loaded: &Loaded, now: u64) -> io::Result<segment::Trailer> {
+        let (Some(header), Some(scan)) = (loaded.header, &loaded.scan) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let path = self.shelf.dir.join(&loaded.name);
+        let file = patiently(|| self.shelf.storage.open(&path, Access::Write))?;
+        // The last group may be one whose sync failed: still in the system's cache, but forgotten by it and not on the disk. Written once
+        // more it is synced with the footer.
+        let group = scan.end.saturating_sub(scan.last_group);
+        let mut bytes = vec![0; usize::try_from(group).map_err(io::Error::other)?];
+        if patiently(|| file.read_at(&mut bytes, scan.last_group))? != bytes.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_at(&bytes, scan.last_group)?;
+        segment::seal(&*file, header, scan.end, &scan.entries, now)
+    }
+
+    fn set_aside(&self, name: &str) -> String {
+        let aside = format!("{name}{}", load::ASIDE);
+        let dir = &self.shelf.dir;
+        match self
+            .shelf
+            .storage
+            .rename(&dir.join(name), &dir.join(&aside))
+        {
+            Ok(()) => {
+                self.warn(name, &format!("damaged; set aside as {aside}, its good records are read on; see `journal verify` and `journal repair`"));
+                aside
+            }
+            Err(error) => {
+                self.warn(name, &format!("damaged, and cannot be set aside: {error}"));
+                name.to_owned()
+            }
+        }
+    }
+
+    fn report(&self) {
+        for (from, to) in self.catalog.gaps() {
+            self.warn(
+                "",
+                &format!("the records {from} to {to} are missing; see `journal verify` and `journal repair`"),
+            );
+        }
+    }
+}

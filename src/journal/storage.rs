@@ -1,0 +1,119 @@
+//! What the journal needs of a filesystem; tests inject faults here.
+//!
+//! The journal relies on this much: bytes under a successful [`StorageFile::sync_data`] survive a power cut, names under a
+//! successful [`Storage::sync_dir`] do too, a rename replaces its target at once or not at all, and a freshly created file
+//! reads as zeros. Anything else may be lost or kept in any order.
+pub use super::disk::Disk;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file's name in a folder, and its length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name alone.
+    pub name: String,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading alone.
+    Read,
+    /// Reading and writing.
+    Write,
+}
+
+/// A filesystem and a clock.
+pub trait Storage: Send + Sync + 'static {
+    /// Creates a folder (0700) with its parents; fine where it exists.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+    /// The regular files of a folder, in any order.
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
+    /// Creates or empties a file (0600) of `bytes` zeros whose space is reserved. `StorageFull` where there is none; then no file is left behind.
+    fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn StorageFile>>;
+    /// Opens a file that exists.
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn StorageFile>>;
+    /// Renames a file within its folder, replacing what has that name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes creations, renames and removals in a folder durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Bytes that an unprivileged process may still use.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+    /// Takes the exclusive lock that a file stands for (created where missing); `WouldBlock` where anyone holds it, this process included.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+    /// Milliseconds since 1970.
+    fn now_millis(&self) -> u64;
+    /// A number that nobody can foresee.
+    fn random(&self) -> u64;
+}
+
+/// A lock, given back when dropped.
+pub trait Lock: Send + Sync {}
+
+/// An open file. Positions are absolute: no state is shared between its users.
+pub trait StorageFile: Send + Sync {
+    /// Fills `buffer` as far as the file reaches; the number of bytes read.
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+    /// Writes all bytes, growing the file where needed.
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
+    /// Makes the contents durable, and what is needed to read them again.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Length in bytes.
+    fn length(&self) -> io::Result<u64>;
+    /// Cuts or extends the file (with zeros).
+    fn set_length(&self, bytes: u64) -> io::Result<()>;
+}
+
+/// Whether an error means that there is no space (`ENOSPC` or `EDQUOT`).
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+/// Whether an error means that the medium does not give the bytes back. Others (no descriptors, no memory) say nothing about a file.
+pub(super) fn is_unreadable(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO)
+}
+
+/// A place that cannot be read is taken for damage at the fourth failure: a passing fault must not cost a record, a lasting one not stop
+/// the reader.
+pub(super) const PATIENCE: u32 = 3;
+
+/// Tries to read again where the medium did not give the bytes back.
+pub(super) fn patiently<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..PATIENCE {
+        match read() {
+            Err(error) if is_unreadable(&error) => {}
+            done => return done,
+        }
+    }
+    read()
+}
+
+/// Writes a small file so that it is there whole or not at all, whatever happens: a temporary name, synced, then renamed.
+pub(super) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let written = storage
+        .create(&temporary, bytes.len() as u64)
+        .and_then(|file| {
+            file.write_at(bytes, 0)?;
+            file.sync_data()
+        })
+        .and_then(|()| storage.rename(&temporary, path));
+    if let Err(error) = written {
+        // Best effort: a leftover is removed or overwritten by the next attempt.
+        let _ = storage.remove(&temporary);
+        return Err(error);
+    }
+    match path.parent() {
+        Some(dir) => storage.sync_dir(dir),
+        None => Ok(()),
+    }
+}

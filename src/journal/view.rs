@@ -1,0 +1,196 @@
+//! Reading a journal without opening it for writing: beside a live bridge, or on a copy.
+//!
+//! A view is a picture of the moment at which it was opened. It takes no lock and changes nothing. What a live writer is in the middle
+//! of looks like a torn tail, or for a moment like damage; therefore a picture with damage in it is taken again, a few times.
+use super::catalog::{Catalog, Shelf};
+use super::load::{self, Folder, Verdict};
+use super::reader::{Next, Reader};
+pub use super::repair::{Repair, repair};
+use super::storage::Storage;
+use super::{Ledger, Observer, OpenError, Sequence, core, held, outcomes, recovery, verify};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a look that shows damage is repeated, and how long after: a group is written in a fraction of it.
+const LOOKS: usize = 3;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A read-only look at a journal's folder.
+pub struct View {
+    shelf: Arc<Shelf>,
+    folder: Folder,
+    progress: super::Progress,
+}
+
+/// One finding of `journal verify`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The file's name within the folder.
+    pub file: String,
+    /// Byte position, where one can be given.
+    pub position: Option<u64>,
+    /// What is wrong, and what it cost (sequences), in a sentence.
+    pub what: String,
+}
+
+/// What `journal verify` found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// Segments looked at.
+    pub segments: usize,
+    /// Good records.
+    pub records: u64,
+    /// Damage, in order.
+    pub damage: Vec<Finding>,
+    /// What is no damage but worth a line (a torn tail that will be cut, a segment not sealed).
+    pub remarks: Vec<Finding>,
+}
+
+struct Silent;
+
+impl Observer for Silent {}
+
+impl View {
+    /// Looks at a folder. It must exist.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read, or holds a newer format.
+    pub fn open(storage: Arc<dyn Storage>, dir: &Path) -> Result<Self, OpenError> {
+        let mut view = Self::look(&storage, dir)?;
+        for _ in 1..LOOKS {
+            if view.shelf.catalog.lock().damage() == 0 {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+            view = Self::look(&storage, dir)?;
+        }
+        Ok(view)
+    }
+
+    fn look(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Self, OpenError> {
+        let folder = load::folder(&**storage, dir)?;
+        let (slot, _) = recovery::progress(&**storage, dir, &folder)?;
+        let progress = slot.progress;
+        let mut catalog = Catalog {
+            floor: slot.floor,
+            closed: true,
+            last: progress.sequence,
+            ..Catalog::default()
+        };
+        for loaded in &folder.segments {
+            let segment = loaded.segment(progress.sequence, storage.now_millis());
+            let taken = if segment.damaged { loaded.base } else { 0 };
+            catalog.last = catalog.last.max(segment.last).max(taken);
+            if loaded.verdict(progress.sequence) != Verdict::Empty {
+                catalog.segments.insert(loaded.base, segment);
+            }
+        }
+        let shelf = Shelf::new(Arc::clone(storage), dir.to_owned(), Arc::new(Silent));
+        *shelf.catalog.lock() = catalog;
+        Ok(Self {
+            shelf: Arc::new(shelf),
+            folder,
+            progress,
+        })
+    }
+
+    /// The ledger as the files tell it.
+    ///
+    /// # Errors
+    /// Where the folder of held records cannot be read.
+    pub fn ledger(&self) -> io::Result<Ledger> {
+        let held = held::Held::open(&*self.shelf.storage, &self.shelf.dir)?;
+        let last = self.shelf.catalog.lock().last.max(held.highest());
+        Ok(core::ledger(last, self.progress, &held))
+    }
+
+    /// Checks every byte that is claimed to be written. Changes nothing.
+    ///
+    /// # Errors
+    /// Where a file that should be there cannot be read.
+    pub fn verify(&self) -> io::Result<Verification> {
+        let gaps = self.shelf.catalog.lock().gaps();
+        let found = verify::verify(&self.shelf, &self.folder, &gaps)?;
+        if found.damage.is_empty() {
+            return Ok(found);
+        }
+        // A bridge may have been writing, sealing or deleting while we read: only what stays is damage.
+        std::thread::sleep(PAUSE);
+        let again = Self::open(Arc::clone(&self.shelf.storage), &self.shelf.dir);
+        let again = again.map_err(io::Error::other)?;
+        let gaps = again.shelf.catalog.lock().gaps();
+        verify::verify(&again.shelf, &again.folder, &gaps)
+    }
+
+    /// A reader over what is on disk now; it never waits (`Closed` at the end), and tries itself to read a
+    /// place again.
+    ///
+    /// # Errors
+    /// None at present; the files are opened as they are read.
+    pub fn reader(&self, from: Sequence) -> io::Result<Reader> {
+        Ok(Reader::patient(Arc::clone(&self.shelf), from))
+    }
+
+    /// The last outcome noted for each sequence in `from..=to`, in order.
+    ///
+    /// # Errors
+    /// Where a log that is there cannot be read. One that is missing has no outcomes.
+    pub fn outcomes(
+        &self,
+        from: Sequence,
+        to: Sequence,
+        each: &mut dyn FnMut(Sequence, &[u8]),
+    ) -> io::Result<()> {
+        for loaded in &self.folder.segments {
+            if loaded.base <= to && loaded.limit > from {
+                let range = from.max(loaded.base)..=to.min(loaded.limit - 1);
+                outcomes::read(
+                    &*self.shelf.storage,
+                    &self.shelf.dir,
+                    loaded.base,
+                    range,
+                    each,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// Of the sequences up to `last`: how many have a record, and how many should but have none.
+    pub(super) fn tally(&self, last: Sequence) -> io::Result<(u64, u64)> {
+        let floor = self.shelf.catalog.lock().floor;
+        let mut reader = self.reader(floor + 1)?;
+        let (mut good, mut lost) = (0, 0);
+        loop {
+            match reader.next(Duration::ZERO)? {
+                Next::Record(stored) if stored.sequence <= last => good += 1,
+                Next::Missing { from, to, .. } if from <= last => {
+                    lost += to.min(last) + 1 - from;
+                }
+                _ => return Ok((good, lost)),
+            }
+        }
+    }
+
+    pub(super) fn gaps(&self) -> Vec<(Sequence, Sequence)> {
+        self.shelf.catalog.lock().gaps()
+    }
+
+    /// First and last sequence with a record on disk.
+    pub fn span(&self) -> Option<(Sequence, Sequence)> {
+        let catalog = self.shelf.catalog.lock();
+        let mut with_records = catalog
+            .segments
+            .values()
+            .filter(|segment| segment.records > 0);
+        let first = with_records.next()?;
+        let last = with_records.next_back().unwrap_or(first);
+        Some((first.header.base, last.last))
+    }
+}

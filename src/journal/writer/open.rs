@@ -1,0 +1,127 @@
+//! How the writer gets the next segment: a spare, or a fresh file; and room for it where there is none.
+use super::super::catalog::Segment;
+use super::super::segment::{DATA, Entries, Header};
+use super::super::spares::Spare;
+use super::super::storage::{StorageFile, is_full};
+use super::super::{AppendError, retention};
+use super::{Active, Group, Writer, kind};
+use std::io;
+use std::sync::Arc;
+
+impl Writer {
+    /// Opens the next segment, with room for `group`; the present one is sealed then. If it fails for want of space the present one stays.
+    pub(super) fn open(&mut self, group: &Group) -> Result<(), AppendError> {
+        self.open_for(group, true)
+    }
+
+    /// `urgent`: published segments make room where there is none, and a failure is told.
+    pub(super) fn open_for(&mut self, group: &Group, urgent: bool) -> Result<(), AppendError> {
+        let room = DATA + group.room(&Entries::default());
+        let capacity = self.core.options.segment_bytes.max(room);
+        let opened = match self.install_spare(capacity, urgent) {
+            Ok(None) => self.install_new(capacity, urgent),
+            Ok(Some(next)) => Ok(next),
+            Err(error) => Err(error),
+        };
+        let next = match opened {
+            Ok(next) => next,
+            Err(error) => {
+                if urgent {
+                    self.core.warn(&format!(
+                        "{}: no new segment can be opened ({error}); deliveries are refused once the present one is full",
+                        self.core.shelf.dir.display()
+                    ));
+                }
+                // A file with the next segment's name may have reached the disk, and what the present segment would hold from there
+                // on would not count; or it has taken the name of the present one, if that is empty.
+                if std::mem::take(&mut self.name_taken)
+                    && let Some(active) = self.active.take()
+                {
+                    self.retire(active);
+                }
+                return Err(kind(&error));
+            }
+        };
+        self.name_taken = false;
+        if let Some(full) = self.active.replace(next) {
+            self.retire(full);
+        }
+        Ok(())
+    }
+
+    /// Spares in turn, until one can be used. One for which there is no space (where none can be reserved) is kept for later.
+    fn install_spare(&mut self, capacity: u64, urgent: bool) -> io::Result<Option<Active>> {
+        // As many as there may be, and no replacement is asked for before one works: a disk whose syncs fail slowly would keep
+        // deliveries waiting for ever, each for the next spare to fail.
+        for _ in 0..self.core.options.spare_segments {
+            let Some(mut spare) = self.core.spares.take(capacity) else {
+                break;
+            };
+            match self.install(&mut spare, urgent) {
+                Ok((header, name)) => {
+                    self.core.chores.wake();
+                    return Ok(Some(self.enter(spare.into_file(), header, name)));
+                }
+                Err(error) if is_full(&error) && !spare.is_named() => {
+                    self.core.spares.put(spare);
+                    return Err(error);
+                }
+                Err(error) => {
+                    self.core
+                        .warn(&format!("a spare segment could not be used: {error}"));
+                    self.name_taken |= spare.is_named();
+                    spare.discard(&self.core.shelf);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn install_new(&mut self, capacity: u64, urgent: bool) -> io::Result<Active> {
+        let shelf = Arc::clone(&self.core.shelf);
+        let mut spare = self.making_room(urgent, || self.core.spares.make(&shelf, capacity))?;
+        match self.install(&mut spare, urgent) {
+            Ok((header, name)) => Ok(self.enter(spare.into_file(), header, name)),
+            Err(error) => {
+                self.name_taken |= spare.is_named();
+                spare.discard(&shelf);
+                Err(error)
+            }
+        }
+    }
+
+    fn install(&self, spare: &mut Spare, urgent: bool) -> io::Result<(Header, String)> {
+        self.making_room(urgent, || match spare.is_named() {
+            // Its name may be a segment's by now.
+            true => Err(io::Error::other("its name is taken")),
+            false => spare.install(&self.core.shelf, self.next),
+        })
+    }
+
+    /// Where there is no space, published segments go first, whatever the retention.
+    pub(super) fn making_room<T>(
+        &self,
+        urgent: bool,
+        mut attempt: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            match attempt() {
+                Err(error) if urgent && is_full(&error) && retention::make_room(&self.core) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Enters a segment into the catalog. One of the same base, from which nothing was acknowledged, was replaced on disk as well.
+    fn enter(&self, file: Arc<dyn StorageFile>, header: Header, name: String) -> Active {
+        let segment = Segment::new(header, name, header.capacity);
+        let mut catalog = self.core.shelf.catalog.lock();
+        catalog.segments.insert(header.base, segment);
+        Active {
+            file,
+            header,
+            position: DATA,
+            entries: Entries::default(),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! icr-bridge receives the webhooks of the International Carbon Registry (ICR), proves that ICR sent them, puts them on stable
+//! storage, and publishes them to Kafka in one clean, documented form.
+//!
+//! ```text
+//! ICR ──POST──▶ http::webhook ─▶ domain: verify ─▶ journal.append ──fdatasync──▶ 202
+//!                    │ rejected: 4xx, counted
+//!                    ▼
+//!              journal (segments on disk) ──tail──▶ publisher ─▶ domain: normalize ─▶ Kafka topic ─▶ cursor advances
+//!                                                                 └ proven but unintelligible ─▶ quarantine topic
+//! ```
+//!
+//! **The promise.** ICR never sends a webhook twice. Hence a 202 means: proven to come from ICR, and on stable storage. From then on the
+//! delivery reaches Kafka at least once, through crashes, power cuts, full disks and days without Kafka; or it stands in
+//! quarantine, whole, with the reason.
+//!
+//! **The door stays open.** Whatever is wrong inside, a delivery that can be stored is stored and answered 202. Trouble raises an
+//! alarm, it does not refuse.
+
+pub mod journal;

@@ -1,0 +1,16 @@
+//! The journal, driven through its public interface over a filesystem that can fail.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+mod corruption;
+mod failing_disk;
+mod harness;
+mod held;
+mod model;
+mod ordinary;
+mod repair;
+mod retention;
+mod speed;
