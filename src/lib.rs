@@ -16,4 +16,5 @@
 //! **The door stays open.** Whatever is wrong inside, a delivery that can be stored is stored and answered 202. Trouble raises an
 //! alarm, it does not refuse.
 
+pub mod domain;
 pub mod journal;

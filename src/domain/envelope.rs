@@ -1,0 +1,196 @@
+//! The outer JSON of a delivery.
+//!
+//! **Guarantee.** A body is read just far enough to find the one string `signedData`: nothing else in it is authenticated, so
+//! nothing else in it can make an authentic delivery fail. It may be nested to any depth and repeat any other key. What must
+//! hold is that the body is one JSON object in UTF-8 and that there is no doubt about which string was signed.
+
+use super::json;
+use super::reasons::Rejection;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// The outer JSON, read just far enough: nothing outside `signedData` is authenticated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// The value of `signedData`, JSON escapes resolved: what ICR signs.
+    pub(crate) signed_data: Cow<'a, str>,
+    /// Where its raw JSON token (quotes included) stands in the body.
+    pub(crate) token: Range<usize>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Parses a body (already inflated).
+    ///
+    /// The `signedData` key is compared decoded. A lone surrogate escape in the value becomes U+FFFD, as in the UTF-8 that
+    /// ICR's Node signs.
+    ///
+    /// # Errors
+    /// `body_not_json`, `body_not_object`, `duplicate_key`, `signed_data_missing` or `signed_data_not_string`.
+    pub fn parse(body: &'a [u8]) -> Result<Self, Rejection> {
+        let text = std::str::from_utf8(body).map_err(|_| Rejection::BodyNotJson)?;
+        if !json::is_json(text) {
+            return Err(Rejection::BodyNotJson);
+        }
+        if !json::is_object(text) {
+            return Err(Rejection::BodyNotObject);
+        }
+        let mut found =
+            json::members(text).filter(|member| json::string_is(member.key, "signedData"));
+        let member = found.next().ok_or(Rejection::SignedDataMissing)?;
+        if found.next().is_some() {
+            return Err(Rejection::DuplicateKey);
+        }
+        if !json::is_string(member.value) {
+            return Err(Rejection::SignedDataNotString);
+        }
+        Ok(Self {
+            signed_data: json::unescape(member.value),
+            token: member.at..member.at + member.value.len(),
+        })
+    }
+
+    /// Takes the envelope of a body that was parsed before, from where its token stood; `None` if no string stands there.
+    pub(crate) fn restore(body: &'a [u8], token: Range<usize>) -> Option<Self> {
+        let raw = std::str::from_utf8(body.get(token.clone())?).ok()?;
+        if raw.len() < 2 || !raw.starts_with('"') || !raw.ends_with('"') {
+            return None;
+        }
+        Some(Self {
+            signed_data: json::unescape(raw),
+            token,
+        })
+    }
+
+    /// The value of `signedData`.
+    pub fn signed_data(&self) -> &str {
+        &self.signed_data
+    }
+
+    /// Where the raw token stands in the body.
+    pub fn token(&self) -> Range<usize> {
+        self.token.clone()
+    }
+
+    /// SHA-256 of `signedData`: the same whichever replica takes the delivery.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        Sha256::digest(self.signed_data.as_bytes()).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(body: &str) -> Rejection {
+        Envelope::parse(body.as_bytes()).unwrap_err()
+    }
+
+    fn signed_data(body: &str) -> String {
+        Envelope::parse(body.as_bytes())
+            .unwrap()
+            .signed_data()
+            .to_owned()
+    }
+
+    #[test]
+    fn a_body_that_is_not_one_json_text_is_rejected() {
+        for body in [
+            "",
+            " ",
+            "{",
+            "{}{}",
+            "{\"signedData\":\"a\"}x",
+            "\u{feff}{\"signedData\":\"a\"}",
+            "{'signedData':'a'}",
+        ] {
+            assert_eq!(reason(body), Rejection::BodyNotJson, "{body}");
+        }
+        assert_eq!(
+            Envelope::parse(b"{\"x\":\"\xff\",\"signedData\":\"a\"}"),
+            Err(Rejection::BodyNotJson)
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_rejected() {
+        for body in [
+            "[]",
+            "\"signedData\"",
+            "null",
+            " 1 ",
+            "[{\"signedData\":\"a\"}]",
+        ] {
+            assert_eq!(reason(body), Rejection::BodyNotObject, "{body}");
+        }
+    }
+
+    #[test]
+    fn signed_data_must_be_one_string_at_the_root() {
+        for body in [
+            "{}",
+            "{\"a\":{\"signedData\":\"x\"}}",
+            "{\"signeddata\":\"x\"}",
+            "{\"a\":\"signedData\"}",
+        ] {
+            assert_eq!(reason(body), Rejection::SignedDataMissing, "{body}");
+        }
+        for body in [
+            "{\"signedData\":null}",
+            "{\"signedData\":1}",
+            "{\"signedData\":[\"a\"]}",
+            "{\"signedData\":{}}",
+        ] {
+            assert_eq!(reason(body), Rejection::SignedDataNotString, "{body}");
+        }
+        for body in [
+            r#"{"signedData":"a","signedData":"a"}"#,
+            r#"{"signedData":"a","x":1,"signed\u0044ata":"b"}"#,
+            r#"{"signedData":1,"signedData":"b"}"#,
+        ] {
+            assert_eq!(reason(body), Rejection::DuplicateKey, "{body}");
+        }
+    }
+
+    #[test]
+    fn signed_data_is_unescaped_and_its_token_located() {
+        let body = r#" {"x":[1], "signed\u0044ata" : "a\/b\u003d\ud83d\ude00" }"#;
+        let envelope = Envelope::parse(body.as_bytes()).unwrap();
+        assert_eq!(envelope.signed_data(), "a/b=😀");
+        assert_eq!(&body[envelope.token()], r#""a\/b\u003d\ud83d\ude00""#);
+        assert_eq!(
+            Envelope::restore(body.as_bytes(), envelope.token()),
+            Some(envelope)
+        );
+        assert_eq!(signed_data(r#"{"signedData":""}"#), "");
+        assert_eq!(signed_data(r#"{"signedData":"\ud800"}"#), "\u{fffd}");
+    }
+
+    #[test]
+    fn other_keys_may_repeat_and_nest_to_any_depth() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let body = format!(
+            "{{\"a\":{deep},\"a\":1e400000000,\"a\":\"\\ud800\",\"signedData\":\"x\",\"a\":{{\"b\":1,\"b\":2}}}}"
+        );
+        assert_eq!(signed_data(&body), "x");
+    }
+
+    #[test]
+    fn a_token_that_is_no_string_restores_nothing() {
+        let body = b"{\"signedData\":\"x\xff\"}";
+        for token in [0..1, 14..15, 14..16, 14..100, 14..18] {
+            assert_eq!(Envelope::restore(body, token), None);
+        }
+        let reversed = Range { start: 20, end: 14 };
+        assert_eq!(Envelope::restore(body, reversed), None);
+    }
+
+    #[test]
+    fn the_fingerprint_is_the_sha_256_of_the_unescaped_value() {
+        let envelope = Envelope::parse(br#"{"signedData":"\u0061bc"}"#).unwrap();
+        assert_eq!(
+            hex::encode(envelope.fingerprint()),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! The shallow look that ingress takes at a proven payload: for duplicates, the tag and two metrics. It may fail, and refuses nothing.
+//!
+//! It stands on the path of the 202, so it judges no syntax: on a payload that is no JSON it may see something or nothing.
+//! Whoever acts on it (a duplicate is answered and not stored) has the payload understood first.
+
+use super::event::{self, EventKind};
+use super::tag::Tag;
+use super::{json, signed_data};
+
+/// What a shallow look saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Glance {
+    /// The kind of event; `None` where there is no well-formed event name to be seen.
+    pub kind: Option<EventKind>,
+    /// A hash of the installation's id, where there is one.
+    pub installation: Option<u64>,
+    /// Whether a field that stands both outside and inside `signedData` differs.
+    pub outer_mismatch: bool,
+}
+
+/// Looks at a body whose `signedData` (already unescaped) is `signed_data`.
+pub fn glance(body: &[u8], signed_data: &str) -> Glance {
+    let payload = signed_data::decode(signed_data);
+    let payload = payload.as_deref().and_then(as_text).unwrap_or_default();
+    let inner = View::of(payload);
+    let outer = View::of(as_text(body).unwrap_or_default());
+    Glance {
+        kind: inner.kind(),
+        installation: inner.installation_hash(),
+        outer_mismatch: outer.contradicts(&inner),
+    }
+}
+
+fn as_text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+/// How many fields are compared.
+const FIELDS: usize = 9;
+
+/// Where each compared field stands in [`View::fields`].
+mod field {
+    pub(super) const EVENT: usize = 0;
+    pub(super) const INSTALLATION_ID: usize = 1;
+    pub(super) const ORGANIZATION_ID: usize = 2;
+    pub(super) const TRANSACTION: usize = 3;
+    pub(super) const SENDER_ID: usize = 8;
+}
+
+/// What is compared of a transaction, from [`field::TRANSACTION`] on.
+const TRANSACTION_FIELDS: [&str; 5] = ["id", "status", "type", "amount", "creditId"];
+
+/// What is looked at in an outer body or a payload, as raw tokens. A repeated key keeps its first value.
+#[derive(Default)]
+struct View<'a> {
+    fields: [Option<&'a str>; FIELDS],
+    /// `installation`, `installation.organization`, `transaction`, `sender`: present and not an object.
+    odd: [Option<&'a str>; 4],
+    /// The same four: present and an object.
+    objects: [bool; 4],
+}
+
+impl<'a> View<'a> {
+    fn of(text: &'a str) -> Self {
+        let mut view = Self::default();
+        for member in json::members(text) {
+            match &*json::unescape(member.key) {
+                "event" => view.set(field::EVENT, member.value),
+                "installation" if view.enter(0, member.value) => {
+                    view.see_installation(member.value)
+                }
+                "transaction" if view.enter(2, member.value) => view.see_transaction(member.value),
+                "sender" if view.enter(3, member.value) => {
+                    view.see_id(field::SENDER_ID, member.value);
+                }
+                _ => {}
+            }
+        }
+        view
+    }
+
+    fn see_installation(&mut self, installation: &'a str) {
+        for member in json::members(installation) {
+            match &*json::unescape(member.key) {
+                "id" => self.set(field::INSTALLATION_ID, member.value),
+                "organization" if self.enter(1, member.value) => {
+                    self.see_id(field::ORGANIZATION_ID, member.value);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn see_transaction(&mut self, transaction: &'a str) {
+        for member in json::members(transaction) {
+            let key = json::unescape(member.key);
+            if let Some(index) = TRANSACTION_FIELDS.iter().position(|&name| name == key) {
+                self.set(field::TRANSACTION + index, member.value);
+            }
+        }
+    }
+
+    fn see_id(&mut self, field: usize, object: &'a str) {
+        for member in json::members(object) {
+            if json::string_is(member.key, "id") {
+                self.set(field, member.value);
+            }
+        }
+    }
+
+    fn set(&mut self, field: usize, value: &'a str) {
+        if let Some(slot) = self.fields.get_mut(field) {
+            slot.get_or_insert(value);
+        }
+    }
+
+    /// Notes what stands where an object is expected; true for an object that is to be looked into.
+    fn enter(&mut self, index: usize, value: &'a str) -> bool {
+        let is_object = json::is_object(value);
+        if let (Some(odd), Some(seen)) = (self.odd.get_mut(index), self.objects.get_mut(index)) {
+            if is_object {
+                *seen = true;
+            } else {
+                odd.get_or_insert(value);
+            }
+        }
+        is_object
+    }
+
+    fn kind(&self) -> Option<EventKind> {
+        let [Some(token), ..] = self.fields else {
+            return None;
+        };
+        let name = json::is_string(token).then(|| json::unescape(token))?;
+        event::is_well_formed(&name).then(|| EventKind::of(&name))
+    }
+
+    fn installation_hash(&self) -> Option<u64> {
+        let [_, Some(token), ..] = self.fields else {
+            return None;
+        };
+        let id = json::is_string(token).then(|| json::unescape(token))?;
+        (!id.is_empty()).then(|| Tag::installation_hash(&id))
+    }
+
+    /// Whether something that stands here differs from `signed`; what is absent here contradicts nothing.
+    fn contradicts(&self, signed: &Self) -> bool {
+        let fields = self.fields.iter().zip(&signed.fields);
+        let odd = self.odd.iter().zip(signed.odd.iter().zip(&signed.objects));
+        fields
+            .into_iter()
+            .any(|(outer, inner)| differs(*outer, *inner))
+            || odd.into_iter().any(|(outer, (inner, object))| {
+                outer.is_some() && (*object || differs(*outer, *inner))
+            })
+    }
+}
+
+/// A `null` outside agrees with a field that is absent inside.
+fn differs(outer: Option<&str>, inner: Option<&str>) -> bool {
+    let Some(outer) = outer else {
+        return false;
+    };
+    let inner = inner.unwrap_or("null");
+    let same = outer == inner
+        || (json::is_string(outer) && json::is_string(inner) && json::same_string(outer, inner));
+    !same
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+    const SIGNED: &str = r#"{"event":"organizationTransaction","installation":{"id":"i","organization":{"id":"o"}},
+        "transaction":{"id":"t","status":"processed","type":"retire","amount":1.5,"creditId":"c"},"sender":{"id":"s"}}"#;
+
+    fn look(outer: &str, payload: &str) -> Glance {
+        glance(outer.as_bytes(), &BASE64_STANDARD.encode(payload))
+    }
+
+    #[test]
+    fn kind_and_installation_are_seen() {
+        let seen = look("{}", SIGNED);
+        assert_eq!(seen.kind, Some(EventKind::OrganizationTransaction));
+        assert_eq!(seen.installation, Some(Tag::installation_hash("i")));
+        assert!(!seen.outer_mismatch);
+        assert_eq!(
+            look("{}", r#"{"event":"inst\u0061lled"}"#).kind,
+            Some(EventKind::Installed)
+        );
+        assert_eq!(
+            look("{}", r#"{"\u0065vent":"installed"}"#).kind,
+            Some(EventKind::Installed)
+        );
+        assert_eq!(
+            look("{}", r#"{"event":"brandNew"}"#).kind,
+            Some(EventKind::Other)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_left_out() {
+        for payload in [
+            "",
+            "[]",
+            "null",
+            r#"{"event":1}"#,
+            r#"{"event":"a b"}"#,
+            r#"{"event":""}"#,
+            "\u{feff}{\"event\":\"installed\"}",
+        ] {
+            assert_eq!(look("{}", payload), Glance::default(), "{payload}");
+        }
+        for payload in [
+            r#"{"installation":{"id":""}}"#,
+            r#"{"installation":{"id":7}}"#,
+            r#"{"installation":[]}"#,
+        ] {
+            assert_eq!(look("{}", payload).installation, None, "{payload}");
+        }
+        assert_eq!(glance(b"{}", "not base64!"), Glance::default());
+    }
+
+    #[test]
+    fn equal_and_absent_outer_fields_are_no_mismatch() {
+        for outer in [
+            "{}",
+            SIGNED,
+            r#"{"event":"organization\u0054ransaction","state":"x","installation":{"organization":{"id":"o","name":"other"}}}"#,
+            r#"{"transaction":{"amount":1.5},"sender":{"email":"other"}}"#,
+        ] {
+            assert!(!look(outer, SIGNED).outer_mismatch, "{outer}");
+        }
+        for outer in [
+            r#"{"transaction":null,"sender":null}"#,
+            r#"{"installation":{"id":null,"organization":null}}"#,
+        ] {
+            assert!(
+                !look(outer, r#"{"event":"installed"}"#).outer_mismatch,
+                "{outer}"
+            );
+        }
+        assert!(!look(r#"{"sender":7}"#, r#"{"sender":7}"#).outer_mismatch);
+    }
+
+    #[test]
+    fn every_compared_field_that_differs_is_a_mismatch() {
+        for outer in [
+            r#"{"event":"warehouseTransaction"}"#,
+            r#"{"event":null}"#,
+            r#"{"event":{"a":1}}"#,
+            r#"{"installation":{"id":"x"}}"#,
+            r#"{"installation":"i"}"#,
+            r#"{"installation":null}"#,
+            r#"{"installation":{"organization":{"id":"x"}}}"#,
+            r#"{"installation":{"organization":[]}}"#,
+            r#"{"transaction":{"id":"x"}}"#,
+            r#"{"transaction":{"status":"failed"}}"#,
+            r#"{"transaction":{"type":"transfer"}}"#,
+            r#"{"transaction":{"amount":1.50}}"#,
+            r#"{"transaction":{"amount":"1.5"}}"#,
+            r#"{"transaction":{"creditId":"x"}}"#,
+            r#"{"transaction":null}"#,
+            r#"{"sender":{"id":"x"}}"#,
+            r#"{"sender":42}"#,
+        ] {
+            assert!(look(outer, SIGNED).outer_mismatch, "{outer}");
+        }
+        let outer = r#"{"installation":{"organization":{"id":"o"}}}"#;
+        assert!(look(outer, r#"{"event":"installed","installation":{"id":"i"}}"#).outer_mismatch);
+    }
+}

@@ -1,0 +1,84 @@
+//! Dependencies point one way; the compiler can't say so within one crate.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The code of a file: comment lines may name what the code may not.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn assert_never_mentions(folder: &str, words: &[&str]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src")
+        .join(folder);
+    let files = rust_files(&folder);
+    assert!(
+        files.len() > 5,
+        "{} has no files to check",
+        folder.display()
+    );
+    for path in files {
+        let code = code(&path);
+        for word in words {
+            assert!(!code.contains(word), "{} mentions {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_domain_knows_no_http_no_kafka_no_runtime_and_no_journal() {
+    assert_never_mentions(
+        "domain",
+        &[
+            "actix",
+            "rdkafka",
+            "tokio",
+            "crate::journal",
+            "super::journal",
+        ],
+    );
+}
+
+#[test]
+fn the_domain_reads_no_clock_no_file_and_no_socket() {
+    assert_never_mentions(
+        "domain",
+        &[
+            "SystemTime",
+            "Instant",
+            "Timestamp::now",
+            "Zoned::now",
+            "now_v7",
+            "std::fs",
+            "std::net",
+            "std::env",
+            "std::io",
+        ],
+    );
+}
+
+#[test]
+fn the_journal_knows_no_http_no_kafka_and_no_domain() {
+    assert_never_mentions(
+        "journal",
+        &["actix", "rdkafka", "crate::domain", "super::domain"],
+    );
+}
