@@ -18,3 +18,5 @@
 
 pub mod domain;
 pub mod journal;
+pub mod mock_kafka;
+pub mod publisher;

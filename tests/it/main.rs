@@ -4,4 +4,5 @@
 mod domain;
 mod journal;
 mod layering;
+mod publisher;
 mod support;

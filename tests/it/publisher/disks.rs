@@ -1,0 +1,105 @@
+//! Publishing from disks that fail.
+use super::rig::*;
+use super::stop;
+use icr_bridge::journal::storage::{Access, Disk, Entry, Lock, Storage, StorageFile};
+use icr_bridge::publisher::FailureReason;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The real disk, with a sector of each segment that cannot be read once it is said where.
+#[derive(Clone, Default)]
+struct BadSector(Arc<AtomicU64>);
+
+const SECTOR: u64 = 512;
+
+struct BadFile {
+    file: Arc<dyn StorageFile>,
+    at: Option<Arc<AtomicU64>>,
+}
+
+impl Storage for BadSector {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        Disk.create_dir(dir)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        Disk.list(dir)
+    }
+    fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn StorageFile>> {
+        Disk.create(path, bytes)
+    }
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn StorageFile>> {
+        let is_segment = path.extension().is_some_and(|name| name == "log");
+        Ok(Arc::new(BadFile {
+            file: Disk.open(path, access)?,
+            at: is_segment.then(|| Arc::clone(&self.0)),
+        }))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Disk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Disk.remove(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        Disk.sync_dir(dir)
+    }
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        Disk.free_bytes(dir)
+    }
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
+        Disk.lock(path)
+    }
+    fn now_millis(&self) -> u64 {
+        Disk.now_millis()
+    }
+    fn random(&self) -> u64 {
+        Disk.random()
+    }
+}
+
+impl StorageFile for BadFile {
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let bad = self.at.as_ref().map_or(0, |at| at.load(Ordering::SeqCst));
+        if bad > 0 && position < bad + SECTOR && bad < position + buffer.len() as u64 {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
+        self.file.read_at(buffer, position)
+    }
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.file.write_at(bytes, position)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+    fn set_length(&self, bytes: u64) -> io::Result<()> {
+        self.file.set_length(bytes)
+    }
+}
+
+#[test]
+fn a_sector_that_cannot_be_read_costs_what_stood_there_and_stops_nothing() {
+    let kafka = kafka();
+    let disk = BadSector::default();
+    let rig = Rig::on(Arc::new(disk.clone()), kafka.bootstrap_servers());
+    rig.deliveries(0, 200, 300);
+    disk.0.store(40_960, Ordering::SeqCst);
+    let publisher = rig.start();
+    eventually("the cursor is at the end", || rig.cursor() == 200);
+    stop(publisher);
+    let told = rig.seen.told();
+    assert!(told.failures.contains(&FailureReason::Journal), "{told:?}");
+    assert!((1..20).contains(&told.lost), "{told:?}");
+    assert_eq!(told.published + told.lost, 200, "{told:?}");
+    let ledger = rig.journal.ledger();
+    assert_eq!(
+        (ledger.published, ledger.unaccounted),
+        (told.published, told.lost as i64)
+    );
+    let records = read(kafka.bootstrap_servers(), MAIN, told.published as usize);
+    assert_in_order(&records);
+}
