@@ -15,8 +15,25 @@
 //!
 //! **The door stays open.** Whatever is wrong inside, a delivery that can be stored is stored and answered 202. Trouble raises an
 //! alarm, it does not refuse.
+//!
+//! # Where to read
+//! A request is one function, [`ingest::Ingest::take`], behind [`http::webhook`]. A publication is [`publisher`]. What ICR sends and
+//! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes. [`app`]
+//! wires them; [`cli`] holds the commands; [`config`] and [`metrics`] are the two tables that operators meet.
+//!
+//! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {domain, journal}`.
 
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod domain;
+pub mod http;
+pub mod ingest;
 pub mod journal;
+pub mod metrics;
 pub mod mock_kafka;
 pub mod publisher;
+pub mod readiness;
+pub mod shutdown;
+pub mod simulator;
+pub mod telemetry;

@@ -1,8 +1,15 @@
 //! The integration tests: one crate that drives the real thing from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod commands;
+mod config;
 mod domain;
+mod duplicates;
+mod http;
 mod journal;
 mod layering;
+mod lifecycle;
+mod metrics;
 mod publisher;
 mod support;
+mod trouble;

@@ -1,6 +1,12 @@
 //! What the tests share.
 #![allow(dead_code)]
 
+pub mod app;
 pub mod deliveries;
+pub mod eventually;
 pub mod golden;
+pub mod http;
+pub mod journal;
+pub mod metrics;
+pub mod process;
 pub mod sim_storage;

@@ -1,0 +1,245 @@
+//! Wiring: builds the parts from a configuration, runs them until told to leave, and takes them down in order. Decides nothing.
+
+use crate::config::{Config, SecretSource, secrets};
+use crate::http::admin::Admin;
+use crate::http::server::{self, Running};
+use crate::http::webhook::Ingress;
+use crate::ingest::Ingest;
+use crate::journal::storage::Disk;
+use crate::journal::{self, Journal, OpenError};
+use crate::metrics::Metrics;
+use crate::publisher::{self, KafkaSettings, Publisher, PublisherSettings, Timings};
+use crate::readiness::Readiness;
+use crate::shutdown::InFlight;
+use actix_web::web::Data;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Connections that the kernel may keep waiting while all workers are busy.
+const BACKLOG: i32 = 2048;
+
+/// No request for this long, and the ingress is taken to be drained: answers have left by then.
+const QUIET: Duration = Duration::from_millis(50);
+
+/// How long deliveries that have come completely may still wait for the disk. Bodies that are still on their way are given up.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long the last records may take to Kafka when the bridge leaves; the journal holds the rest.
+const LAST_FLUSH: Duration = Duration::from_secs(1);
+
+/// The two bound listeners. Tests pass port 0.
+pub struct Listeners {
+    /// For deliveries.
+    pub ingress: TcpListener,
+    /// For operators.
+    pub admin: TcpListener,
+}
+
+/// Why the bridge does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be bound.
+    #[error("{variable}={address} cannot be bound: {source}")]
+    Bind {
+        /// The setting.
+        variable: &'static str,
+        /// Its address.
+        address: SocketAddr,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The journal cannot be opened.
+    #[error("the journal cannot be opened: {0}")]
+    Journal(#[from] OpenError),
+    /// The journal's newest records cannot be read, or threads cannot be started.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The publisher does not start.
+    #[error("{0}")]
+    Publisher(#[from] publisher::StartError),
+    /// A programming error in the table of metrics.
+    #[error("the metrics cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl Listeners {
+    /// Binds both addresses of the configuration.
+    pub fn bind(config: &Config) -> Result<Self, StartError> {
+        let ingress = bind("ICR_BRIDGE_LISTEN", config.http.listen)?;
+        let admin = bind("ICR_BRIDGE_ADMIN_LISTEN", config.admin_listen)?;
+        Ok(Self { ingress, admin })
+    }
+}
+
+fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM,
+            None,
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(TcpListener::from(socket))
+    };
+    listen().map_err(|source| StartError::Bind {
+        variable,
+        address,
+        source,
+    })
+}
+
+/// The bridge at work.
+pub struct Bridge {
+    ingress: Running,
+    door: Data<Ingress>,
+    secrets: Vec<(String, SecretSource)>,
+    admin: Running,
+    journal: Journal,
+    publisher: Publisher,
+    readiness: Readiness,
+    in_flight: InFlight,
+    shutdown_delay: Duration,
+}
+
+impl Bridge {
+    /// Opens the journal, then the door, then the way to Kafka. Must run inside an actix system.
+    pub fn start(config: Config, listeners: Listeners) -> Result<Self, StartError> {
+        let apps = config.apps.iter().map(|app| app.name.as_str());
+        let metrics = Arc::new(Metrics::new(apps, config.record.topic.text())?);
+        let journal = Journal::open(
+            Arc::new(Disk),
+            config.journal.clone(),
+            Arc::new(Watch(Arc::clone(&metrics))),
+        )?;
+        let ingest = Ingest::new(
+            journal.clone(),
+            &config.apps,
+            config.duplicate_window,
+            Arc::clone(&metrics),
+        )?;
+        let readiness = Readiness::default();
+        let in_flight = InFlight::default();
+        let ingress = Ingress {
+            ingest,
+            metrics: Arc::clone(&metrics),
+            in_flight: in_flight.clone(),
+            max_body_bytes: config.http.max_body_bytes,
+            body_timeout: config.http.body_timeout,
+        };
+        let admin = Admin {
+            metrics: Arc::clone(&metrics),
+            journal: journal.clone(),
+            low_water_bytes: config.journal.low_water_bytes,
+            readiness: readiness.clone(),
+        };
+        let shutdown_delay = config.shutdown_delay;
+        let door = Data::new(ingress);
+        let ingress = server::ingress(listeners.ingress, Data::clone(&door), &config.http)?;
+        let secrets = config
+            .apps
+            .iter()
+            .map(|app| (app.name.clone(), app.source.clone()))
+            .collect();
+        let admin = server::admin(listeners.admin, Data::new(admin))?;
+        let publisher = Publisher::start(journal.clone(), publisher_settings(config), metrics)?;
+        Ok(Self {
+            ingress,
+            door,
+            secrets,
+            admin,
+            journal,
+            publisher,
+            readiness,
+            in_flight,
+            shutdown_delay,
+        })
+    }
+
+    /// Has the secret files read again, as SIGHUP asks for. What cannot be read leaves the last good secrets in force.
+    pub fn reload_secrets(&self) {
+        for (name, source) in &self.secrets {
+            let SecretSource::File(path) = source else {
+                continue;
+            };
+            match secrets::read_file(path) {
+                Ok(secrets) => {
+                    let count = secrets.count();
+                    if let Some(app) = self.door.ingest.app(name) {
+                        app.replace_secrets(secrets);
+                    }
+                    tracing::info!(app = name, "app {name}: {count} secret(s) in force");
+                }
+                Err(error) => {
+                    self.door.metrics.secret_reload_failures.inc();
+                    tracing::error!(
+                        app = name,
+                        "app {name}: {}: {error}; the last good secrets stay in force",
+                        path.display()
+                    );
+                }
+            }
+        }
+    }
+
+    /// Not ready → accept on for the delay → close the ingress → drain it → flush to Kafka → save the cursor.
+    pub async fn stop(self) {
+        self.readiness.leave();
+        tokio::time::sleep(self.shutdown_delay).await;
+        self.in_flight.close_connections();
+        self.ingress.close().await;
+        if !self.in_flight.quiet(QUIET, DRAIN_LIMIT).await {
+            tracing::warn!(
+                "deliveries still waited for the disk after {DRAIN_LIMIT:?}; they are not answered, but stored if the disk takes them"
+            );
+        }
+        self.ingress.stop().await;
+        let Self {
+            admin,
+            journal,
+            publisher,
+            ..
+        } = self;
+        // Both wait for disk and broker: off the async threads.
+        let down = tokio::task::spawn_blocking(move || {
+            // It says so itself where it does not come to its end.
+            let _ = publisher.stop(LAST_FLUSH);
+            journal.close();
+        });
+        if let Err(error) = down.await {
+            tracing::error!("leaving in disorder: {error}");
+        }
+        admin.stop().await;
+    }
+}
+
+fn publisher_settings(config: Config) -> PublisherSettings {
+    PublisherSettings {
+        kafka: KafkaSettings {
+            brokers: config.kafka.brokers,
+            properties: config.kafka.properties,
+            create_topics: config.kafka.create_topics,
+            partitions: config.kafka.partitions,
+            replication: config.kafka.replication_factor,
+            apps: config.apps.into_iter().map(|app| app.name).collect(),
+        },
+        record: config.record,
+        window: config.kafka.window,
+        timings: Timings::default(),
+    }
+}
+
+/// What the journal reports goes to metrics and log.
+struct Watch(Arc<Metrics>);
+
+impl journal::Observer for Watch {
+    fn synced(&self, _records: usize, _bytes: usize, sync: Duration) {
+        self.0.journal_sync.observe(sync.as_secs_f64());
+    }
+
+    fn warning(&self, message: &str) {
+        tracing::warn!("{message}");
+    }
+}

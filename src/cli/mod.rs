@@ -1,0 +1,134 @@
+//! The command line: one file a command. Each returns how the process ends; only `main` ends it.
+
+mod check_config;
+mod demo;
+mod healthcheck;
+mod journal;
+mod serve;
+mod stats;
+
+use crate::config::{ConfigError, Variables};
+use crate::journal::OpenError;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what was asked.
+    Done,
+    /// It did not.
+    Failed,
+    /// A second signal: it left without waiting for anything.
+    AtOnce,
+    /// Configuration or usage (sysexits' EX_USAGE).
+    Usage,
+    /// `journal verify` found damage (EX_DATAERR).
+    Damage,
+    /// A file or socket could not be used (EX_IOERR).
+    Io,
+    /// Another process holds the journal (EX_TEMPFAIL).
+    Locked,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed | Exit::AtOnce => 1,
+            Exit::Usage => 64,
+            Exit::Damage => 65,
+            Exit::Io => 74,
+            Exit::Locked => 75,
+        })
+    }
+}
+
+impl From<&OpenError> for Exit {
+    fn from(error: &OpenError) -> Self {
+        match error {
+            OpenError::Locked { .. } => Self::Locked,
+            OpenError::NewerVersion { .. } => Self::Failed,
+            OpenError::Io { .. } => Self::Io,
+        }
+    }
+}
+
+/// Receives the webhooks of the International Carbon Registry, proves them, makes them safe on disk and publishes them to Kafka.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "Settings are environment variables with the prefix ICR_BRIDGE_; `icr-bridge check-config` lists all of them.\n\
+        Exit codes: 0 done, 1 failed, 64 configuration or usage, 65 damage found, 74 I/O, 75 the journal is locked."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the bridge until SIGTERM (the default)
+    #[command(
+        after_help = "Needs at least ICR_BRIDGE_KAFKA_BROKERS and ICR_BRIDGE_WEBHOOK_SECRET or ICR_BRIDGE_WEBHOOK_SECRET_FILE.\n\
+        SIGTERM or Ctrl-C leaves in order; a second one leaves at once. What was answered 202 is safe either way."
+    )]
+    Serve,
+    /// Shows the whole bridge at work: no Kafka, no Docker, nothing to configure
+    Demo(demo::Options),
+    /// Checks the configuration and prints what is in force, secrets masked
+    CheckConfig,
+    /// Asks a running bridge whether it can store deliveries (exit 0) or not (exit 1)
+    #[command(after_help = "Needs only ICR_BRIDGE_ADMIN_LISTEN.")]
+    Healthcheck,
+    /// Prints the ledger of the journal: accepted, published, quarantined, held, pending
+    #[command(
+        after_help = "Needs only ICR_BRIDGE_JOURNAL_DIR. Works beside a running bridge and on a copy."
+    )]
+    Stats(stats::Options),
+    /// Looks after the journal's files
+    #[command(subcommand)]
+    Journal(journal::Command),
+}
+
+impl Cli {
+    /// Parses the arguments; help and version go to standard output, wrong usage ends with 64 and says what would be right.
+    pub fn parse_or_explain() -> Result<Self, Exit> {
+        Self::try_parse().map_err(|error| {
+            // Where even the terminal is gone there is nobody to tell.
+            drop(error.print());
+            if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            }
+        })
+    }
+
+    /// Runs the command.
+    pub fn run(self) -> Exit {
+        let variables: Variables = std::env::vars_os().collect();
+        match self.command.unwrap_or(Command::Serve) {
+            Command::Serve => serve::run(variables),
+            Command::Demo(options) => demo::run(options),
+            Command::CheckConfig => check_config::run(variables),
+            Command::Healthcheck => healthcheck::run(variables),
+            Command::Stats(options) => stats::run(options, variables),
+            Command::Journal(command) => journal::run(command, variables),
+        }
+    }
+}
+
+/// Prints every problem of a configuration, and how it ends.
+fn explain(error: &ConfigError) -> Exit {
+    let count = error.0.len();
+    anstream::eprintln!(
+        "icr-bridge: {count} problem{} with the configuration:",
+        if count == 1 { "" } else { "s" }
+    );
+    for problem in &error.0 {
+        anstream::eprintln!("  {problem}");
+    }
+    Exit::Usage
+}

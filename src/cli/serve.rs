@@ -1,0 +1,105 @@
+//! `serve`: the bridge, until a signal.
+
+use super::{Exit, explain};
+use crate::app::{Bridge, Listeners, StartError};
+use crate::config::{self, Config, Variables};
+use crate::publisher;
+use crate::shutdown::Signals;
+use crate::telemetry;
+
+pub(super) fn run(variables: Variables) -> Exit {
+    telemetry::start(&config::log_settings(variables.clone()));
+    let config = match Config::read(variables) {
+        Ok(config) => config,
+        Err(error) => return explain(&error),
+    };
+    for (name, nearest) in &config.unknown {
+        let hint = nearest
+            .as_ref()
+            .map(|nearest| format!("; did you mean {nearest}?"))
+            .unwrap_or_default();
+        tracing::warn!(
+            variable = name,
+            "{name} is no setting and has no effect{hint}"
+        );
+    }
+    let system = actix_web::rt::System::new();
+    let exit = system.block_on(serve(config));
+    if exit == Exit::AtOnce {
+        // Dropping the runtime would wait for what a second signal says not to wait for.
+        std::mem::forget(system);
+    }
+    exit
+}
+
+async fn serve(config: Config) -> Exit {
+    let (mut signals, bridge) = match start(config) {
+        Ok(started) => started,
+        Err(error) => {
+            tracing::error!("{error}");
+            return exit_of(&error);
+        }
+    };
+    let signal = signals.leave(|| bridge.reload_secrets()).await;
+    tracing::info!("{signal}: leaving in order; a second signal leaves at once");
+    let mut stop = Box::pin(bridge.stop());
+    tokio::select! {
+        () = &mut stop => {
+            tracing::info!("left in order");
+            Exit::Done
+        }
+        signal = signals.leave(|| {}) => {
+            tracing::warn!("{signal} again: leaving at once; the journal holds what is not published");
+            std::mem::forget(stop);
+            Exit::AtOnce
+        }
+    }
+}
+
+/// File descriptors for journal, Kafka and the rest, beside one a connection.
+const RESERVED_FILES: u64 = 256;
+
+/// As many open files as the system allows: connections must not leave the journal without.
+fn raise_file_limit(config: &Config) {
+    let wanted = config.http.max_connections as u64 + RESERVED_FILES;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(allowed) if allowed < wanted => tracing::warn!(
+            "the system allows {allowed} open files, fewer than ICR_BRIDGE_MAX_CONNECTIONS={} takes; raise the limit (ulimit -n) or lower the setting",
+            config.http.max_connections
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!("the limit of open files cannot be raised: {error}"),
+    }
+}
+
+fn start(config: Config) -> Result<(Signals, Bridge), StartError> {
+    let signals = Signals::new()?;
+    raise_file_limit(&config);
+    let listeners = Listeners::bind(&config)?;
+    let (ingress, admin) = (
+        listeners.ingress.local_addr()?,
+        listeners.admin.local_addr()?,
+    );
+    let (topic, brokers) = (
+        config.record.topic.text().to_owned(),
+        config.kafka.brokers.clone(),
+    );
+    let journal = config.journal.dir.display().to_string();
+    let bridge = Bridge::start(config, listeners)?;
+    tracing::info!(
+        "icr-bridge {} listens on http://{ingress}/webhook, admin on http://{admin}/metrics; journal {journal}; topic {topic} at {brokers}",
+        env!("CARGO_PKG_VERSION")
+    );
+    Ok((signals, bridge))
+}
+
+fn exit_of(error: &StartError) -> Exit {
+    match error {
+        StartError::Journal(error) => Exit::from(error),
+        StartError::Bind { .. } | StartError::Io(_) => Exit::Io,
+        StartError::Publisher(publisher::StartError::Properties(_)) => Exit::Usage,
+        StartError::Publisher(publisher::StartError::Thread(_)) | StartError::Metrics(_) => {
+            Exit::Failed
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Reads the environment without stopping at the first problem.
+
+use super::settings::{PREFIX, Raw, SETTINGS, setting};
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+/// One thing that is wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The variable's full name.
+    pub variable: String,
+    /// What is wrong, and what it should be. Never a secret.
+    pub message: String,
+}
+
+impl Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.variable, self.message)
+    }
+}
+
+/// The variables of a process, and every problem met while reading them.
+pub(super) struct Environment {
+    raw: Raw,
+    /// Problems so far, in the order of reading.
+    pub(super) problems: Vec<Problem>,
+    /// Variables with our prefix that name no setting.
+    pub(super) unknown: Vec<String>,
+}
+
+impl Environment {
+    /// Takes the variables (as of `std::env::vars_os`); others than ours are ignored.
+    pub(super) fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut problems = Vec::new();
+        let mut unknown = Vec::new();
+        let mut ours = Vec::new();
+        for (name, value) in variables {
+            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
+                continue;
+            };
+            if setting(&name[PREFIX.len()..]).is_none() {
+                unknown.push(name.to_owned());
+                continue;
+            }
+            match value.into_string() {
+                Ok(value) => ours.push((name.to_owned(), value)),
+                Err(_) => problems.push(Problem {
+                    variable: name.to_owned(),
+                    message: "is not UTF-8".to_owned(),
+                }),
+            }
+        }
+        unknown.sort();
+        let raw = envy::prefixed(PREFIX)
+            .from_iter(ours)
+            .unwrap_or_else(|error| {
+                problems.push(Problem {
+                    variable: format!("{PREFIX}*"),
+                    message: error.to_string(),
+                });
+                Raw::default()
+            });
+        Self {
+            raw,
+            problems,
+            unknown,
+        }
+    }
+
+    /// What was typed, or the default; an empty value counts as unset.
+    pub(super) fn text(&self, name: &'static str) -> Option<&str> {
+        debug_assert!(setting(name).is_some(), "{name} stands in the table");
+        self.raw
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .or_else(|| setting(name)?.default)
+    }
+
+    /// What was typed, an empty value included: for secrets, where empty is an error and not a default.
+    pub(super) fn typed(&self, name: &'static str) -> Option<&str> {
+        self.raw.get(name)
+    }
+
+    /// Whether the operator set it.
+    pub(super) fn is_set(&self, name: &'static str) -> bool {
+        self.raw.get(name).is_some_and(|value| !value.is_empty())
+    }
+
+    /// Notes a problem with a variable.
+    pub(super) fn problem(&mut self, name: &str, message: impl Into<String>) {
+        self.problems.push(Problem {
+            variable: format!("{PREFIX}{name}"),
+            message: message.into(),
+        });
+    }
+
+    /// Names that are no setting may be why another is missing.
+    pub(super) fn tell_misspelt(&mut self) {
+        for name in std::mem::take(&mut self.unknown) {
+            if let Some(nearest) = nearest(&name) {
+                let message = format!("is no setting; did you mean {nearest}?");
+                self.problems.push(Problem {
+                    variable: name,
+                    message,
+                });
+            }
+        }
+    }
+
+    /// Parses a setting; on failure notes `expected` and falls back to the default (whose value then matters no more).
+    pub(super) fn parse<T>(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text(name)?.to_owned();
+        let value = parse(&text);
+        if value.is_none() {
+            self.problem(name, format!("`{text}` is not {expected}"));
+            return setting(name)?.default.and_then(parse);
+        }
+        value
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn number<T>(&mut self, name: &'static str, range: RangeInclusive<T>) -> T
+    where
+        T: FromStr + PartialOrd + Display + Copy,
+    {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        self.parse(name, &expected, |text| {
+            text.parse().ok().filter(|value| range.contains(value))
+        })
+        .unwrap_or(*range.start())
+    }
+
+    /// A size in bytes within `range`: `1048576`, `512KiB`, `64 MiB`, `10GiB`.
+    pub(super) fn bytes(&mut self, name: &'static str, range: RangeInclusive<u64>) -> u64 {
+        let expected = format!(
+            "a size from {} to {}, such as 65536, 512KiB or 10GiB",
+            size(*range.start()),
+            size(*range.end())
+        );
+        self.parse(name, &expected, |text| {
+            parse_size(text).filter(|value| range.contains(value))
+        })
+        .unwrap_or(*range.start())
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        self.parse(name, "true or false", |text| text.parse().ok())
+            .unwrap_or(false)
+    }
+}
+
+/// A size with or without a binary unit.
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// A size as one would type it.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (1 << 40, "TiB"),
+        (1 << 30, "GiB"),
+        (1 << 20, "MiB"),
+        (1 << 10, "KiB"),
+    ];
+    UNITS
+        .iter()
+        .find(|(factor, _)| bytes >= *factor && bytes.is_multiple_of(*factor))
+        .map_or_else(
+            || bytes.to_string(),
+            |(factor, unit)| format!("{}{unit}", bytes / factor),
+        )
+}
+
+/// The variable that an operator probably meant, for a name that is none.
+pub(super) fn nearest(unknown: &str) -> Option<String> {
+    let name = unknown.strip_prefix(PREFIX)?;
+    let shared = |candidate: &str| {
+        candidate
+            .chars()
+            .zip(name.chars())
+            .take_while(|(a, b)| a == b)
+            .count()
+    };
+    SETTINGS
+        .iter()
+        .max_by_key(|setting| shared(setting.name))
+        .filter(|setting| shared(setting.name) >= 4)
+        .map(|setting| format!("{PREFIX}{}", setting.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_and_without_units() {
+        assert_eq!(parse_size("512KiB"), Some(524_288));
+        assert_eq!(parse_size("64 MiB"), Some(67_108_864));
+        assert_eq!(parse_size("17"), Some(17));
+        for wrong in ["", "KiB", "1.5GiB", "-1", "1kb", "99999999999TiB"] {
+            assert_eq!(parse_size(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_shown_as_they_are_typed() {
+        for text in ["512KiB", "64MiB", "10GiB", "17"] {
+            assert_eq!(size(parse_size(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_answered_with_the_nearest() {
+        assert_eq!(
+            nearest("ICR_BRIDGE_KAFKA_BROKER").as_deref(),
+            Some("ICR_BRIDGE_KAFKA_BROKERS")
+        );
+        assert_eq!(nearest("ICR_BRIDGE_XYZ"), None);
+    }
+}

@@ -1,0 +1,187 @@
+//! What becomes of a record and how it gets to Kafka: topics, keys and librdkafka's properties.
+
+use super::environment::Environment;
+use super::{App, Kafka};
+use crate::domain::normalize::Redaction;
+use crate::domain::record::{ContentMode, RecordSettings};
+use crate::domain::template::{Template, TemplateError};
+use crate::publisher::properties;
+use std::collections::BTreeMap;
+
+pub(super) fn record_settings(env: &mut Environment, apps: &[App]) -> RecordSettings {
+    let topic = template(env, "KAFKA_TOPIC", Template::topic);
+    let quarantine_topic = template(env, "KAFKA_QUARANTINE_TOPIC", quarantine_topic);
+    let key = template(env, "KAFKA_KEY", Template::key);
+    if apps.len() > 1 && !topic.has_app() && !env.flag("KAFKA_SHARED_TOPIC") {
+        let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
+        env.problem(
+            "KAFKA_TOPIC",
+            format!(
+                "the apps {} would share the topic `{}`; put {{app}} into it, such as `icr.webhooks.{{app}}`, or set KAFKA_SHARED_TOPIC=true",
+                names.join(", "),
+                topic.text()
+            ),
+        );
+    }
+    let named = |template: &Template| template.topics(apps.iter().map(|app| app.name.as_str()));
+    if let Some(both) = named(&topic)
+        .iter()
+        .find(|name| named(&quarantine_topic).contains(name))
+    {
+        env.problem(
+            "KAFKA_QUARANTINE_TOPIC",
+            format!("`{both}` is also a topic of KAFKA_TOPIC; choose another, so that consumers need not tell them apart"),
+        );
+    }
+    let drop_sender = env.flag("DROP_SENDER");
+    let signature_headers = env.flag("SIGNATURE_HEADERS");
+    if drop_sender && signature_headers {
+        env.problem(
+            "DROP_SENDER",
+            "cannot be true together with SIGNATURE_HEADERS, whose signed data holds the sender",
+        );
+    }
+    let content_mode = env.parse(
+        "CONTENT_MODE",
+        "`binary` or `structured`",
+        |text| match text {
+            "binary" => Some(ContentMode::Binary),
+            "structured" => Some(ContentMode::Structured),
+            _ => None,
+        },
+    );
+    let instance = env.parse(
+        "INSTANCE",
+        "a name of the form [A-Za-z0-9_.-]{1,64}",
+        |text| {
+            let fits = text.len() <= 64
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+            fits.then(|| text.to_owned())
+        },
+    );
+    RecordSettings {
+        topic,
+        quarantine_topic,
+        key,
+        content_mode: content_mode.unwrap_or_default(),
+        redaction: Redaction { drop_sender },
+        signature_headers,
+        instance,
+    }
+}
+
+fn template(
+    env: &mut Environment,
+    name: &'static str,
+    parse: fn(&str) -> Result<Template, TemplateError>,
+) -> Template {
+    let text = env.text(name).unwrap_or_default().to_owned();
+    parse(&text).unwrap_or_else(|error| {
+        env.problem(name, format!("`{text}`: {error}"));
+        Template::fixed("invalid")
+    })
+}
+
+/// What is unintelligible has no event.
+fn quarantine_topic(text: &str) -> Result<Template, TemplateError> {
+    let template = Template::topic(text)?;
+    if template.has_event() {
+        Err(TemplateError(
+            "{event} is not allowed here, only {app} is".to_owned(),
+        ))
+    } else {
+        Ok(template)
+    }
+}
+
+pub(super) fn settings(env: &mut Environment) -> Kafka {
+    let brokers = env.text("KAFKA_BROKERS").unwrap_or_default().to_owned();
+    if brokers.is_empty() {
+        env.problem(
+            "KAFKA_BROKERS",
+            "is required: the bootstrap servers, such as kafka-1:9092,kafka-2:9092",
+        );
+    } else if let Some(wrong) = brokers.split(',').find(|broker| !is_broker(broker.trim())) {
+        env.problem(
+            "KAFKA_BROKERS",
+            format!("`{wrong}` is not of the form host:port"),
+        );
+    }
+    let properties = kafka_properties(env);
+    Kafka {
+        brokers,
+        properties,
+        create_topics: env.flag("KAFKA_CREATE_TOPICS"),
+        partitions: env.number("KAFKA_TOPIC_PARTITIONS", 1..=100_000),
+        replication_factor: env.number("KAFKA_TOPIC_REPLICATION_FACTOR", 1..=100),
+        window: env.number("PUBLISH_WINDOW", 1..=1_000_000),
+    }
+}
+
+/// `host:port`, where the port may be left out, as librdkafka takes it.
+fn is_broker(text: &str) -> bool {
+    let host_and_port = text.rsplit("://").next().unwrap_or(text);
+    let (host, port) = host_and_port
+        .rsplit_once(':')
+        .unwrap_or((host_and_port, "9092"));
+    !host.is_empty()
+        && !host.contains(char::is_whitespace)
+        && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn kafka_properties(env: &mut Environment) -> BTreeMap<String, String> {
+    if env.is_set("KAFKA_PROPERTIES") && env.is_set("KAFKA_PROPERTIES_FILE") {
+        env.problem(
+            "KAFKA_PROPERTIES",
+            "is set together with KAFKA_PROPERTIES_FILE; set one of them",
+        );
+        return BTreeMap::new();
+    }
+    let (name, text, separator) = match env.text("KAFKA_PROPERTIES_FILE").map(str::to_owned) {
+        None => (
+            "KAFKA_PROPERTIES",
+            env.text("KAFKA_PROPERTIES").unwrap_or_default().to_owned(),
+            ',',
+        ),
+        Some(path) => match std::fs::read_to_string(&path) {
+            Ok(text) => ("KAFKA_PROPERTIES_FILE", text, '\n'),
+            Err(error) => {
+                env.problem("KAFKA_PROPERTIES_FILE", format!("{path}: {error}"));
+                return BTreeMap::new();
+            }
+        },
+    };
+    let mut typed = BTreeMap::new();
+    for entry in text
+        .split(separator)
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty() && !entry.starts_with('#'))
+    {
+        // The value may be a password: the message names the property alone.
+        match entry
+            .split_once('=')
+            .map(|(property, value)| (property.trim(), value.trim()))
+        {
+            Some((property, value)) if !property.is_empty() => {
+                if typed
+                    .insert(property.to_owned(), value.to_owned())
+                    .is_some()
+                {
+                    env.problem(name, format!("sets `{property}` twice"));
+                }
+            }
+            _ => env.problem(name, "holds an entry that is not of the form name=value"),
+        }
+    }
+    match properties::effective(&typed) {
+        Ok(_) => typed,
+        Err(problems) => {
+            problems
+                .into_iter()
+                .for_each(|problem| env.problem(name, problem));
+            BTreeMap::new()
+        }
+    }
+}

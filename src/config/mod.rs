@@ -1,0 +1,281 @@
+//! Configuration: environment variables in, one checked [`Config`] out, or every problem at once.
+//!
+//! Nothing is half configured: a value that cannot be used stops the start with the variable's name and what it should be.
+//! Secrets are held as keys and never printed.
+
+mod apps;
+mod environment;
+mod kafka;
+pub mod secrets;
+pub mod settings;
+mod show;
+
+use crate::domain::record::RecordSettings;
+use crate::journal;
+use crate::publisher::properties;
+pub use apps::DEFAULT_APP;
+pub use environment::Problem;
+use environment::{Environment, nearest, size};
+pub use secrets::{App, SecretSource};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Room that a quarantine record's headers may take beside the body, below `message.max.bytes`.
+const RECORD_HEADROOM: u64 = 16 << 10;
+
+/// The smallest segment: a few full-sized groups.
+const MIN_SEGMENT_BYTES: u64 = 64 << 10;
+
+/// The checked configuration of `serve`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Ingress.
+    pub http: Http,
+    /// Address of the admin listener.
+    pub admin_listen: SocketAddr,
+    /// The apps that deliver here, `default` first where it is open.
+    pub apps: Vec<App>,
+    /// The journal.
+    pub journal: journal::Options,
+    /// The form of records.
+    pub record: RecordSettings,
+    /// The way to Kafka.
+    pub kafka: Kafka,
+    /// Deliveries among which a repeat is recognised.
+    pub duplicate_window: usize,
+    /// Time between SIGTERM and closing the ingress.
+    pub shutdown_delay: Duration,
+    /// Variables with our prefix that name no setting, each with the nearest that does.
+    pub unknown: Vec<(String, Option<String>)>,
+    shown: Vec<(String, String)>,
+}
+
+/// The ingress listener.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// Its address.
+    pub listen: SocketAddr,
+    /// Largest body in bytes, inflated.
+    pub max_body_bytes: usize,
+    /// Time for a request's head.
+    pub header_timeout: Duration,
+    /// Time for a request's body.
+    pub body_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// Connections served at a time.
+    pub max_connections: usize,
+    /// Worker threads.
+    pub workers: usize,
+}
+
+/// The way to Kafka.
+#[derive(Clone)]
+pub struct Kafka {
+    /// Bootstrap servers.
+    pub brokers: String,
+    /// The operator's own librdkafka properties, by canonical name.
+    pub properties: BTreeMap<String, String>,
+    /// Whether missing topics are created, and how.
+    pub create_topics: bool,
+    /// Partitions of a created topic.
+    pub partitions: i32,
+    /// Replication factor of a created topic.
+    pub replication_factor: i32,
+    /// Records under way at most.
+    pub window: usize,
+}
+
+impl std::fmt::Debug for Kafka {
+    /// Leaves out the properties: they hold passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kafka")
+            .field("brokers", &self.brokers)
+            .field("window", &self.window)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How and what is logged. Read apart from the rest, so that a wrong configuration can be reported in the right format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Directives of `tracing_subscriber::EnvFilter`.
+    pub directives: String,
+    /// JSON lines instead of text.
+    pub json: bool,
+}
+
+/// Everything that is wrong, never empty.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ConfigError(pub Vec<Problem>);
+
+/// Variables as `std::env::vars_os` gives them; tests pass their own.
+pub type Variables = Vec<(OsString, OsString)>;
+
+impl Config {
+    /// Reads and checks everything that `serve` needs, the secret files included.
+    pub fn read(variables: Variables) -> Result<Self, ConfigError> {
+        let mut env = Environment::new(variables);
+        let http = http(&mut env);
+        let admin_listen = address(&mut env, "ADMIN_LISTEN");
+        let apps = apps::read(&mut env);
+        let journal = journal_options(&mut env);
+        let record = kafka::record_settings(&mut env, &apps);
+        let kafka = kafka::settings(&mut env);
+        let config = Self {
+            duplicate_window: env.number("DUPLICATE_WINDOW", 0..=10_000_000),
+            shutdown_delay: Duration::from_secs(env.number("SHUTDOWN_DELAY_SECONDS", 0..=3600)),
+            unknown: env
+                .unknown
+                .iter()
+                .map(|name| (name.clone(), nearest(name)))
+                .collect(),
+            shown: Vec::new(),
+            http,
+            admin_listen,
+            apps,
+            journal,
+            record,
+            kafka,
+        };
+        check_sizes(&mut env, &config);
+        if config.http.listen == config.admin_listen && config.http.listen.port() != 0 {
+            env.problem(
+                "ADMIN_LISTEN",
+                "is the same address as LISTEN; give it another port",
+            );
+        }
+        log(&mut env);
+        let shown = show::effective(&env, &config);
+        if env.problems.is_empty() {
+            Ok(Self { shown, ..config })
+        } else {
+            env.tell_misspelt();
+            Err(ConfigError(env.problems))
+        }
+    }
+
+    /// Every setting with its effective value, secrets masked, the topics spelled out: what `check-config` prints.
+    pub fn effective(&self) -> &[(String, String)] {
+        &self.shown
+    }
+}
+
+/// The journal's folder alone: for commands that need nothing else.
+pub fn journal_dir(variables: Variables) -> PathBuf {
+    PathBuf::from(
+        Environment::new(variables)
+            .text("JOURNAL_DIR")
+            .unwrap_or_default(),
+    )
+}
+
+/// The admin address alone: for `healthcheck`.
+pub fn admin_listen(variables: Variables) -> Result<SocketAddr, ConfigError> {
+    let mut env = Environment::new(variables);
+    let listen = address(&mut env, "ADMIN_LISTEN");
+    env.problems
+        .retain(|problem| problem.variable.ends_with("ADMIN_LISTEN"));
+    if env.problems.is_empty() {
+        Ok(listen)
+    } else {
+        Err(ConfigError(env.problems))
+    }
+}
+
+/// The log settings alone; a wrong one falls back to the default and is reported by [`Config::read`].
+pub fn log_settings(variables: Variables) -> Log {
+    log(&mut Environment::new(variables))
+}
+
+fn log(env: &mut Environment) -> Log {
+    let directives = env.parse(
+        "LOG",
+        "a log level or filter such as `info,icr_bridge=debug`",
+        |text| is_log_filter(text).then(|| text.to_owned()),
+    );
+    let json = env.parse("LOG_FORMAT", "`text` or `json`", |text| match text {
+        "text" => Some(false),
+        "json" => Some(true),
+        _ => None,
+    });
+    Log {
+        directives: directives.unwrap_or_else(|| "info".to_owned()),
+        json: json.unwrap_or(false),
+    }
+}
+
+/// A bare word that is no level would silence everything: it names a target that does not exist.
+fn is_log_filter(text: &str) -> bool {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    let sound = |part: &str| {
+        let part = part.trim();
+        part.contains('=')
+            || part.contains("::")
+            || levels.contains(&part.to_ascii_lowercase().as_str())
+    };
+    text.split(',').all(sound) && tracing_subscriber::EnvFilter::try_new(text).is_ok()
+}
+
+fn address(env: &mut Environment, name: &'static str) -> SocketAddr {
+    env.parse(
+        name,
+        "an address such as 0.0.0.0:4040 or [::]:4040",
+        |text| text.parse().ok(),
+    )
+    .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+fn seconds(env: &mut Environment, name: &'static str) -> Duration {
+    Duration::from_secs(env.number(name, 1..=86_400))
+}
+
+fn http(env: &mut Environment) -> Http {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Http {
+        listen: address(env, "LISTEN"),
+        max_body_bytes: usize::try_from(env.bytes("MAX_BODY_BYTES", 1..=(64 << 20)))
+            .unwrap_or(usize::MAX),
+        header_timeout: seconds(env, "HEADER_TIMEOUT_SECONDS"),
+        body_timeout: seconds(env, "BODY_TIMEOUT_SECONDS"),
+        keep_alive: seconds(env, "KEEP_ALIVE_SECONDS"),
+        max_connections: env.number("MAX_CONNECTIONS", 1..=1_000_000),
+        workers: if env.is_set("WORKERS") {
+            env.number("WORKERS", 1..=1024)
+        } else {
+            cores
+        },
+    }
+}
+
+fn journal_options(env: &mut Environment) -> journal::Options {
+    let hours: u64 = env.number("JOURNAL_RETENTION_HOURS", 0..=876_000);
+    journal::Options {
+        dir: PathBuf::from(env.text("JOURNAL_DIR").unwrap_or_default()),
+        segment_bytes: env.bytes("JOURNAL_SEGMENT_BYTES", MIN_SEGMENT_BYTES..=(1 << 30)),
+        spare_segments: env.number("JOURNAL_SPARE_SEGMENTS", 0..=64),
+        queue: env.number("JOURNAL_QUEUE", 1..=1_000_000),
+        retention_age: Duration::from_secs(hours * 3600),
+        retention_bytes: env.bytes("JOURNAL_RETENTION_BYTES", 0..=u64::MAX),
+        low_water_bytes: env.bytes("JOURNAL_LOW_WATER_BYTES", 0..=u64::MAX),
+    }
+}
+
+/// A body that was accepted must fit the quarantine topic's record whatever happens: that is checked before the first delivery.
+fn check_sizes(env: &mut Environment, config: &Config) {
+    let limit = properties::message_max_bytes(&config.kafka.properties);
+    let body = config.http.max_body_bytes as u64;
+    if body.saturating_add(RECORD_HEADROOM) > limit {
+        env.problem(
+            "MAX_BODY_BYTES",
+            format!(
+                "{} must stay 16 KiB below the property message.max.bytes, which is {limit}; lower it, or raise that property here and at the broker",
+                size(body)
+            ),
+        );
+    }
+}

@@ -1,0 +1,12 @@
+//! HTTP: the ingress listener that takes deliveries, and the admin listener.
+//!
+//! The order of checks is the contract's: path, method, size, encoding, JSON, `signedData`, signature, storage. Only [`problem`]
+//! knows status codes. A request's body is read before any answer, so that a connection stays usable after an error.
+
+pub mod admin;
+mod body;
+mod encoding;
+mod idle;
+pub mod problem;
+pub mod server;
+pub mod webhook;

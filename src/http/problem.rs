@@ -1,0 +1,158 @@
+//! Answers: the only place that knows status codes. Errors are RFC 9457 problem documents whose text tells a sender what to fix and
+//! an attacker nothing.
+
+use crate::domain::reasons::{Refusal, Rejection};
+use crate::ingest::{IngestError, Receipt};
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use serde::Serialize;
+
+/// Seconds after which a refused sender may try again. ICR never does; a proxy in front may.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// Everything that the ingress listener answers but a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// No such path.
+    UnknownPath,
+    /// Another method than POST.
+    MethodNotAllowed,
+    /// The body did not come in time.
+    TimedOut,
+    /// The sender broke off, or sent what is no HTTP body. Nobody reads the answer.
+    BrokenOff,
+    /// Unproven.
+    Rejected(Rejection),
+    /// Proven, and not stored.
+    Refused(Refusal),
+}
+
+impl From<IngestError> for Failure {
+    fn from(error: IngestError) -> Self {
+        match error {
+            IngestError::Rejected(reason) => Self::Rejected(reason),
+            IngestError::Refused(reason) => Self::Refused(reason),
+        }
+    }
+}
+
+impl From<Rejection> for Failure {
+    fn from(reason: Rejection) -> Self {
+        Self::Rejected(reason)
+    }
+}
+
+/// `application/problem+json`. `type` is about:blank where the status says it all, else it names the reason.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl Failure {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::UnknownPath | Self::Rejected(Rejection::UnknownApp) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Rejected(reason) => match reason {
+                Rejection::SignatureMissing
+                | Rejection::SignatureMalformed
+                | Rejection::SignatureWrong => StatusCode::FORBIDDEN,
+                Rejection::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                Rejection::EncodingUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                _ => StatusCode::BAD_REQUEST,
+            },
+            Self::BrokenOff => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The reason where the contract names one.
+    fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Rejected(Rejection::UnknownApp) => None,
+            Self::Rejected(reason) => Some(reason.name()),
+            Self::Refused(reason) => Some(reason.name()),
+            _ => None,
+        }
+    }
+
+    fn detail(self) -> &'static str {
+        match self {
+            Self::UnknownPath | Self::Rejected(Rejection::UnknownApp) => {
+                "There is nothing here. Check the webhook URL."
+            }
+            Self::MethodNotAllowed => "Deliver webhooks with POST.",
+            Self::TimedOut => "The request did not arrive completely in time.",
+            Self::BrokenOff => "The request's body broke off or is malformed.",
+            Self::Refused(_) => {
+                "The delivery could not be stored. Nothing is promised: send it again."
+            }
+            Self::Rejected(reason) => match reason {
+                Rejection::SignatureMissing => {
+                    "The header x-icr-signature-256 is missing or empty."
+                }
+                Rejection::SignatureMalformed => {
+                    "The header x-icr-signature-256 must stand once and hold sha256= and 64 hexadecimal digits."
+                }
+                Rejection::SignatureWrong => "The signature does not match.",
+                Rejection::SignedDataMissing => "The body has no member signedData.",
+                Rejection::SignedDataNotString => "The member signedData must be a string.",
+                Rejection::BodyNotJson => "The body must be one JSON text in UTF-8.",
+                Rejection::BodyNotObject => "The body must be a JSON object.",
+                Rejection::DuplicateKey => "The member signedData stands twice.",
+                Rejection::BodyTooLarge => "The body is over the limit.",
+                Rejection::EncodingUnsupported => {
+                    "Use the content encoding gzip or deflate, or none."
+                }
+                Rejection::UnknownApp => "",
+            },
+        }
+    }
+
+    /// The answer.
+    pub fn response(self) -> HttpResponse {
+        let status = self.status();
+        let kind = self.reason().map_or_else(
+            || "about:blank".to_owned(),
+            |reason| format!("urn:icr-bridge:problem:{reason}"),
+        );
+        let title = status.canonical_reason().unwrap_or("Error");
+        let problem = Problem {
+            r#type: &kind,
+            title,
+            status: status.as_u16(),
+            detail: self.detail(),
+        };
+        let mut response = HttpResponse::build(status);
+        match self {
+            Self::MethodNotAllowed => response.insert_header((ALLOW, "POST")),
+            Self::Rejected(Rejection::EncodingUnsupported) => {
+                response.insert_header((ACCEPT_ENCODING, "gzip, deflate"))
+            }
+            Self::Refused(_) => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            // What is left of the body would have to be read to keep the connection.
+            Self::TimedOut | Self::BrokenOff | Self::Rejected(Rejection::BodyTooLarge) => {
+                response.force_close()
+            }
+            _ => &mut response,
+        };
+        response.insert_header((CONTENT_TYPE, "application/problem+json"));
+        response.body(serde_json::to_vec(&problem).unwrap_or_default())
+    }
+}
+
+/// The answer to a delivery that is safe.
+pub fn receipt(receipt: Receipt) -> HttpResponse {
+    let (status, id) = match receipt {
+        Receipt::Accepted(id) => ("accepted", id),
+        Receipt::Duplicate(id) => ("duplicate", id),
+    };
+    HttpResponse::Accepted()
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .body(format!(r#"{{"status":"{status}","id":"{id}"}}"#))
+}

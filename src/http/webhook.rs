@@ -1,0 +1,138 @@
+//! The ingress: one request, one delivery.
+
+use super::problem::{self, Failure};
+use super::{body, encoding, idle};
+use crate::domain::reasons::Rejection;
+use crate::ingest::{AppState, Arrival, Ingest, Receipt};
+use crate::metrics::Metrics;
+use crate::shutdown::InFlight;
+use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::{ConnectionType, Method};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// ICR's signature header.
+const SIGNATURE: HeaderName = HeaderName::from_static("x-icr-signature-256");
+
+/// Headers kept in the journal: they help to tell who sent a delivery, and hold no personal data.
+const KEPT_HEADERS: [&str; 2] = ["content-type", "user-agent"];
+
+/// Longer values of kept headers are left out.
+const MAX_KEPT_HEADER: usize = 256;
+
+/// What the ingress needs.
+pub struct Ingress {
+    /// The use case.
+    pub ingest: Ingest,
+    /// For requests that name no app, and the time of each request.
+    pub metrics: Arc<Metrics>,
+    /// Counts the requests under way, for the shutdown.
+    pub in_flight: InFlight,
+    /// Largest body in bytes, inflated.
+    pub max_body_bytes: usize,
+    /// Time for a request's body.
+    pub body_timeout: Duration,
+}
+
+/// Answers any request on the ingress listener.
+pub async fn webhook(
+    request: HttpRequest,
+    mut payload: Payload,
+    ingress: Data<Ingress>,
+) -> HttpResponse {
+    let started = Instant::now();
+    let _busy = idle::busy(&request);
+    let mut response = match target(&request, &ingress) {
+        Ok(app) => match deliver(&request, &mut payload, app, &ingress).await {
+            Ok(receipt) => problem::receipt(receipt),
+            Err(failure) => failure.response(),
+        },
+        Err(failure) => {
+            let mut response = failure.response();
+            if !body::discard(&mut payload, ingress.max_body_bytes).await {
+                close(&mut response);
+            }
+            response
+        }
+    };
+    if ingress.in_flight.is_closing() {
+        close(&mut response);
+    }
+    ingress
+        .metrics
+        .request(response.status().as_u16(), started.elapsed().as_secs_f64());
+    response
+}
+
+fn close(response: &mut HttpResponse) {
+    response
+        .head_mut()
+        .set_connection_type(ConnectionType::Close);
+}
+
+/// A delivery for an app, in the order of checks: size, encoding; then what [`Ingest::take`] checks.
+async fn deliver(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    app: &Arc<AppState>,
+    ingress: &Ingress,
+) -> Result<Receipt, Failure> {
+    let limit = ingress.max_body_bytes;
+    let headers = request.headers();
+    let body = body::read(request, payload, limit, ingress.body_timeout)
+        .await
+        .and_then(|raw| Ok(encoding::decode(headers, raw, limit)?))
+        .inspect_err(|failure| {
+            if let Failure::Rejected(reason) = failure {
+                ingress.ingest.rejected(app, *reason);
+            }
+        })?;
+    // From here on the delivery is ours: leaving waits for it.
+    let _under_way = ingress.in_flight.enter();
+    let signatures: Vec<&[u8]> = headers
+        .get_all(&SIGNATURE)
+        .map(|value| value.as_bytes())
+        .collect();
+    let kept = kept_headers(headers);
+    let arrival = Arrival {
+        signatures: &signatures,
+        headers: &kept,
+        body: &body,
+    };
+    Ok(ingress.ingest.take(app, arrival).await?)
+}
+
+/// The app that a request's path and method name.
+fn target<'a>(request: &HttpRequest, ingress: &'a Ingress) -> Result<&'a Arc<AppState>, Failure> {
+    let app = match request.path().strip_prefix("/webhook") {
+        Some("") => ingress.ingest.app(crate::config::DEFAULT_APP),
+        Some(rest) => match rest.strip_prefix('/') {
+            // `/webhook` is the one path of the default app.
+            Some(name) if !name.contains('/') => ingress
+                .ingest
+                .app(name)
+                .filter(|_| name != crate::config::DEFAULT_APP),
+            _ => return Err(Failure::UnknownPath),
+        },
+        None => return Err(Failure::UnknownPath),
+    };
+    let Some(app) = app else {
+        ingress.metrics.unknown_app.rejected(Rejection::UnknownApp);
+        return Err(Failure::Rejected(Rejection::UnknownApp));
+    };
+    if request.method() == Method::POST {
+        Ok(app)
+    } else {
+        Err(Failure::MethodNotAllowed)
+    }
+}
+
+fn kept_headers(headers: &HeaderMap) -> Vec<(&'static str, &[u8])> {
+    KEPT_HEADERS
+        .into_iter()
+        .filter_map(|name| Some((name, headers.get(name)?.as_bytes())))
+        .filter(|(_, value)| value.len() <= MAX_KEPT_HEADER)
+        .collect()
+}

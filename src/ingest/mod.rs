@@ -1,0 +1,317 @@
+//! The use case: a delivery's way from its bytes to a receipt.
+//!
+//! verify → recognise a repeat → append to the journal → wait for the sync → receipt. A receipt is given only for what is on stable
+//! storage. Deciding whether a delivery is a repeat and taking its place in the journal are one critical section, so that of two
+//! concurrent twins one is stored and the other waits for it and shares its outcome.
+
+mod gate;
+mod ids;
+mod notice;
+
+use crate::config::App;
+use crate::domain::delivery::{Delivery, Millis};
+use crate::domain::duplicate::Sighting;
+use crate::domain::envelope::Envelope;
+use crate::domain::glance::{Glance, glance};
+use crate::domain::normalize::{Redaction, normalize};
+use crate::domain::reasons::{Refusal, Rejection};
+use crate::domain::signature::{SecretSet, Signature, Verified, verify};
+use crate::domain::tag::Tag;
+use crate::journal::{Append, AppendError, Journal};
+use crate::metrics::{AppMetrics, Metrics};
+use gate::{Gate, Outcome};
+use notice::Notices;
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// Proof that a delivery is safe: what the sender is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipt {
+    /// It is on stable storage under this id.
+    Accepted(Uuid),
+    /// It was there already, under this id.
+    Duplicate(Uuid),
+}
+
+/// Why there is no receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IngestError {
+    /// Unproven.
+    #[error("rejected: {0}")]
+    Rejected(#[from] Rejection),
+    /// Proven, and could not be stored.
+    #[error("refused: {0}")]
+    Refused(#[from] Refusal),
+}
+
+/// A delivery as HTTP hands it over: read completely and inflated.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The values of all signature headers.
+    pub signatures: &'a [&'a [u8]],
+    /// Headers worth keeping (lowercase name, value).
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// Takes deliveries. Shared by all workers.
+pub struct Ingest {
+    journal: Journal,
+    gate: Arc<Mutex<Gate>>,
+    apps: BTreeMap<String, Arc<AppState>>,
+    shared: Arc<Shared>,
+}
+
+/// What ingress holds of an app.
+pub struct AppState {
+    name: String,
+    secrets: RwLock<Arc<SecretSet>>,
+    metrics: Arc<AppMetrics>,
+}
+
+impl AppState {
+    /// Puts other secrets in force, for every delivery from now on.
+    pub fn replace_secrets(&self, secrets: SecretSet) {
+        *self.secrets.write() = Arc::new(secrets);
+    }
+
+    fn secrets(&self) -> Arc<SecretSet> {
+        Arc::clone(&self.secrets.read())
+    }
+}
+
+impl Ingest {
+    /// Opens the door: the duplicate window, the last id and the time of each app's last delivery are rebuilt from the journal.
+    pub fn new(
+        journal: Journal,
+        apps: &[App],
+        duplicate_window: usize,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
+        let apps: BTreeMap<String, Arc<AppState>> = apps
+            .iter()
+            .map(|app| {
+                let state = AppState {
+                    name: app.name.clone(),
+                    secrets: RwLock::new(Arc::new(app.secrets.clone())),
+                    metrics: metrics.app(&app.name),
+                };
+                (app.name.clone(), Arc::new(state))
+            })
+            .collect();
+        let gate = Gate::restore(&journal, duplicate_window, |tag| {
+            if let Some(app) = apps
+                .values()
+                .find(|app| Tag::app_hash(&app.name) == tag.app)
+            {
+                app.metrics.restore_last_accepted(tag.accepted_at);
+            }
+        })?;
+        Ok(Self {
+            journal,
+            gate: Arc::new(Mutex::new(gate)),
+            apps,
+            shared: Arc::new(Shared {
+                metrics,
+                notices: Notices::default(),
+            }),
+        })
+    }
+
+    /// The app with this name, if its path is open.
+    pub fn app(&self, name: &str) -> Option<&Arc<AppState>> {
+        self.apps.get(name)
+    }
+
+    /// Counts and tells a delivery that is turned away.
+    pub fn rejected(&self, app: &AppState, reason: Rejection) {
+        app.metrics.rejected(reason);
+        self.shared.notices.rejected(&app.name, reason);
+    }
+
+    /// Judges a delivery for `app` and makes it safe. If the caller goes away while this waits, the delivery is stored all the same.
+    pub async fn take(
+        &self,
+        app: &Arc<AppState>,
+        arrival: Arrival<'_>,
+    ) -> Result<Receipt, IngestError> {
+        let verified = prove(app, arrival).inspect_err(|reason| self.rejected(app, *reason))?;
+        app.metrics.secret_matched(verified.secret_position());
+        let glance = glance(arrival.body, verified.envelope().signed_data());
+        if glance.outer_mismatch {
+            self.shared.metrics.outer_mismatch.inc();
+        }
+        let receipt = match self.admit(app, arrival, &verified, &glance)? {
+            Admission::Repeat(first) => return Ok(Receipt::Duplicate(first)),
+            Admission::Stored(outcome) => outcome.await.map(|id| id.map(Receipt::Accepted)),
+            Admission::Twin(outcome) => outcome.await.map(|id| id.map(Receipt::Duplicate)),
+        };
+        Ok(receipt.unwrap_or(Err(Refusal::ShuttingDown))?)
+    }
+
+    /// A repeat is recognised, or the delivery takes its place in the journal. Everything is counted here or when the append has
+    /// ended, never by the caller, who may be gone by then.
+    fn admit(
+        &self,
+        app: &Arc<AppState>,
+        arrival: Arrival<'_>,
+        verified: &Verified<'_>,
+        glance: &Glance,
+    ) -> Result<Admission, Refusal> {
+        let now = wall_clock();
+        let tag = Tag::new(glance, now, &app.name, &verified.envelope().fingerprint());
+        let mut bytes = encode(app, arrival, verified, &tag);
+        let (send, receive) = oneshot::channel();
+        let mut gate = match self.pass(&tag, verified) {
+            Pass::First(gate) => gate,
+            Pass::Repeat(first) => {
+                app.metrics.duplicate();
+                return Ok(Admission::Repeat(first));
+            }
+            Pass::Twin(outcome) => return Ok(Admission::Twin(outcome)),
+        };
+        let id = gate.next_id(now);
+        Delivery::set_id(bytes.get_mut(Tag::LENGTH..).unwrap_or_default(), id);
+        let entry = gate.remember(&tag, id);
+        let done = {
+            let (gate, app, shared) = (
+                Arc::clone(&self.gate),
+                Arc::clone(app),
+                Arc::clone(&self.shared),
+            );
+            let (kind, queued) = (glance.kind, Instant::now());
+            move |outcome: Result<u64, AppendError>| {
+                let outcome = outcome.map(|_| id).map_err(refusal);
+                let twins = gate.lock().settle(entry, id, outcome);
+                match outcome {
+                    Ok(_) => {
+                        app.metrics.accepted(kind, now);
+                        let waited = queued.elapsed().as_secs_f64();
+                        shared.metrics.journal_append.observe(waited);
+                        (0..twins).for_each(|_| app.metrics.duplicate());
+                    }
+                    Err(refusal) => (0..=twins).for_each(|_| shared.refused(&app, refusal)),
+                }
+                // The caller may have gone away; the delivery is stored all the same.
+                let _ = send.send(outcome);
+            }
+        };
+        let append = Append {
+            tag_length: Tag::LENGTH as u8,
+            bytes,
+            done: Box::new(done),
+        };
+        self.journal.append(append).map_err(|error| {
+            let refusal = refusal(error);
+            gate.settle(entry, id, Err(refusal));
+            self.shared.refused(app, refusal);
+            refusal
+        })?;
+        Ok(Admission::Stored(receive))
+    }
+
+    /// The critical section's beginning: whoever is told to be the first holds the gate, and nobody overtakes.
+    fn pass(&self, tag: &Tag, verified: &Verified<'_>) -> Pass<'_> {
+        let mut intelligible = None;
+        loop {
+            let mut gate = self.gate.lock();
+            match (gate.look(tag), intelligible) {
+                (Sighting::Seen { .. }, None) => {
+                    // Only a repeat asks for it, and it takes long: nobody else is to wait for it.
+                    drop(gate);
+                    let signed_data = verified.envelope().signed_data();
+                    intelligible = Some(normalize(signed_data, Redaction::default()).is_ok());
+                }
+                (Sighting::Seen { first, pending }, Some(true)) => {
+                    return if pending {
+                        Pass::Twin(gate.wait_for(first))
+                    } else {
+                        Pass::Repeat(first)
+                    };
+                }
+                // What is unintelligible is never a repeat.
+                (Sighting::New, _) | (_, Some(false)) => return Pass::First(gate),
+            }
+        }
+    }
+}
+
+/// What is counted and told of deliveries that are not stored.
+struct Shared {
+    metrics: Arc<Metrics>,
+    notices: Notices,
+}
+
+impl Shared {
+    fn refused(&self, app: &AppState, refusal: Refusal) {
+        self.metrics.refused(refusal);
+        self.notices.refused(&app.name, refusal);
+    }
+}
+
+/// What the gate says.
+enum Pass<'a> {
+    /// Nobody has brought this delivery before.
+    First(MutexGuard<'a, Gate>),
+    /// It is on stable storage already, under this id.
+    Repeat(Uuid),
+    /// It is being stored at this moment; this tells what comes of it.
+    Twin(oneshot::Receiver<Outcome>),
+}
+
+/// What becomes of a proven delivery.
+enum Admission {
+    /// It has its place; the journal tells when it is safe.
+    Stored(oneshot::Receiver<Outcome>),
+    /// As [`Pass::Twin`].
+    Twin(oneshot::Receiver<Outcome>),
+    /// As [`Pass::Repeat`].
+    Repeat(Uuid),
+}
+
+/// Tag and record, but for the id, which is given at the gate.
+fn encode(app: &AppState, arrival: Arrival<'_>, verified: &Verified<'_>, tag: &Tag) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(Tag::LENGTH + Delivery::OVERHEAD + arrival.body.len());
+    bytes.extend_from_slice(&tag.encode());
+    Delivery {
+        id: Uuid::nil(),
+        accepted_at: tag.accepted_at,
+        app: &app.name,
+        secret_position: verified.secret_position(),
+        signature: *verified.signature(),
+        token: verified.envelope().token(),
+        headers: arrival.headers.to_vec(),
+        body: arrival.body,
+    }
+    .encode(&mut bytes);
+    bytes
+}
+
+/// Envelope, signature, secret: in the order of the HTTP contract.
+fn prove<'a>(app: &AppState, arrival: Arrival<'a>) -> Result<Verified<'a>, Rejection> {
+    let envelope = Envelope::parse(arrival.body)?;
+    let signature = Signature::from_headers(arrival.signatures.iter().copied())?;
+    verify(envelope, signature, &app.secrets())
+}
+
+fn refusal(error: AppendError) -> Refusal {
+    match error {
+        AppendError::QueueFull => Refusal::QueueFull,
+        AppendError::DiskFull => Refusal::DiskFull,
+        AppendError::Storage => Refusal::StorageError,
+        AppendError::Closed => Refusal::ShuttingDown,
+    }
+}
+
+/// The wall clock; a clock before 1970 counts as 1970.
+pub fn wall_clock() -> Millis {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

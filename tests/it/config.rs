@@ -1,0 +1,267 @@
+//! Configuration: everything that is wrong is said at once, and nothing secret is ever shown.
+
+use crate::support::app::variables;
+use icr_bridge::config::{Config, settings::SETTINGS};
+
+const GOOD: [(&str, &str); 2] = [
+    ("WEBHOOK_SECRET", "s3cret"),
+    ("KAFKA_BROKERS", "kafka:9092"),
+];
+
+fn read(settings: &[(&str, &str)]) -> Result<Config, String> {
+    let mut all = GOOD.to_vec();
+    all.retain(|(name, _)| !settings.iter().any(|(other, _)| other == name));
+    all.extend_from_slice(settings);
+    Config::read(variables(&all)).map_err(|error| error.to_string())
+}
+
+fn refused(settings: &[(&str, &str)]) -> String {
+    read(settings)
+        .err()
+        .unwrap_or_else(|| panic!("{settings:?} is accepted"))
+}
+
+#[test]
+fn a_secret_and_brokers_are_enough() {
+    let config = read(&[]).unwrap();
+    assert_eq!(config.http.listen.to_string(), "0.0.0.0:4040");
+    assert_eq!(config.admin_listen.to_string(), "127.0.0.1:4041");
+    assert_eq!(config.http.max_body_bytes, 512 << 10);
+    assert_eq!(config.journal.segment_bytes, 64 << 20);
+    assert_eq!(config.journal.retention_bytes, 10 << 30);
+    assert_eq!(config.kafka.window, 10_000);
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_the_variable_s_name() {
+    let error = refused(&[
+        ("KAFKA_BROKERS", ""),
+        ("LISTEN", "nowhere"),
+        ("MAX_BODY_BYTES", "lots"),
+        ("WORKERS", "0"),
+        ("CONTENT_MODE", "xml"),
+        ("KAFKA_TOPIC", "a topic"),
+        ("DROP_SENDER", "yes"),
+        ("LOG_FORMAT", "xml"),
+    ]);
+    assert_eq!(error.lines().count(), 8, "{error}");
+    for name in [
+        "KAFKA_BROKERS",
+        "LISTEN",
+        "MAX_BODY_BYTES",
+        "WORKERS",
+        "CONTENT_MODE",
+        "KAFKA_TOPIC",
+        "DROP_SENDER",
+        "LOG_FORMAT",
+    ] {
+        assert!(
+            error.contains(&format!("ICR_BRIDGE_{name}: ")),
+            "{name} in\n{error}"
+        );
+    }
+}
+
+#[test]
+fn without_a_secret_nothing_starts() {
+    let error = Config::read(variables(&[("KAFKA_BROKERS", "kafka:9092")]))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("ICR_BRIDGE_WEBHOOK_SECRET: is required"),
+        "{error}"
+    );
+    assert!(refused(&[("WEBHOOK_SECRET", "")]).contains("is empty"));
+}
+
+#[test]
+fn a_missing_or_empty_secret_file_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty");
+    std::fs::write(&empty, "\n\r\n\n").unwrap();
+    for path in [empty.to_str().unwrap(), "/nowhere/at/all", ""] {
+        let settings = variables(&[
+            ("KAFKA_BROKERS", "kafka:9092"),
+            ("WEBHOOK_SECRET_FILE", path),
+        ]);
+        let error = Config::read(settings).unwrap_err().to_string();
+        assert!(
+            error.contains("ICR_BRIDGE_WEBHOOK_SECRET_FILE: "),
+            "{error}"
+        );
+        let apps = format!("sandbox={path}");
+        assert!(refused(&[("APP_SECRET_FILES", &apps)]).contains("ICR_BRIDGE_APP_SECRET_FILES: "));
+    }
+}
+
+#[test]
+fn a_variable_and_its_file_exclude_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "linger.ms=1").unwrap();
+    let path = file.to_str().unwrap();
+    assert!(
+        refused(&[("WEBHOOK_SECRET_FILE", path)]).contains("together with WEBHOOK_SECRET_FILE")
+    );
+    let both = [
+        ("KAFKA_PROPERTIES", "linger.ms=1"),
+        ("KAFKA_PROPERTIES_FILE", path),
+    ];
+    assert!(refused(&both).contains("together with KAFKA_PROPERTIES_FILE"));
+}
+
+#[test]
+fn apps_may_not_share_a_topic_by_accident() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("secret");
+    std::fs::write(&file, "x").unwrap();
+    let apps = format!("sandbox={}", file.display());
+    assert!(
+        refused(&[("APP_SECRET_FILES", &apps)]).contains("would share the topic `icr.webhooks`")
+    );
+    assert!(read(&[("APP_SECRET_FILES", &apps), ("KAFKA_TOPIC", "icr.{app}")]).is_ok());
+    assert!(read(&[("APP_SECRET_FILES", &apps), ("KAFKA_SHARED_TOPIC", "true")]).is_ok());
+}
+
+#[test]
+fn app_names_are_checked() {
+    for apps in [
+        "Sandbox=/x",
+        "default=/x",
+        "none=/x",
+        "sandbox",
+        "=x",
+        "a=/nowhere",
+    ] {
+        assert!(
+            refused(&[("APP_SECRET_FILES", apps), ("KAFKA_TOPIC", "icr.{app}")])
+                .contains("APP_SECRET_FILES"),
+            "{apps}"
+        );
+    }
+}
+
+#[test]
+fn what_would_void_the_promise_is_refused() {
+    for property in [
+        "acks=1",
+        "request.required.acks=1",
+        "enable.idempotence=false",
+        "delivery.report.only.error=true",
+        "transactional.id=x",
+    ] {
+        assert!(
+            refused(&[("KAFKA_PROPERTIES", property)]).contains("ICR_BRIDGE_KAFKA_PROPERTIES: "),
+            "{property}"
+        );
+    }
+    assert!(refused(&[("KAFKA_PROPERTIES", "no.such.property=1")]).contains("no.such.property"));
+    assert!(refused(&[("KAFKA_PROPERTIES", "linger.ms=fast")]).contains("linger.ms"));
+}
+
+#[test]
+fn an_accepted_body_always_fits_a_record() {
+    assert!(refused(&[("MAX_BODY_BYTES", "990000")]).contains("message.max.bytes"));
+    assert!(
+        read(&[
+            ("MAX_BODY_BYTES", "990000"),
+            ("KAFKA_PROPERTIES", "message.max.bytes=2000000")
+        ])
+        .is_ok()
+    );
+}
+
+#[test]
+fn dropping_the_sender_and_sending_the_signed_data_exclude_each_other() {
+    assert!(
+        refused(&[("DROP_SENDER", "true"), ("SIGNATURE_HEADERS", "true")])
+            .contains("SIGNATURE_HEADERS")
+    );
+}
+
+#[test]
+fn a_misspelt_variable_is_named_with_the_nearest() {
+    let config = read(&[("KAFKA_BROKER", "x")]).unwrap();
+    assert_eq!(
+        config.unknown,
+        [(
+            "ICR_BRIDGE_KAFKA_BROKER".to_owned(),
+            Some("ICR_BRIDGE_KAFKA_BROKERS".to_owned())
+        )]
+    );
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let config = read(&[
+        ("WEBHOOK_SECRET", "hunter2"),
+        ("KAFKA_PROPERTIES", "sasl.password=hunter2"),
+    ])
+    .unwrap();
+    let shown = format!("{:?} {config:?}", config.effective());
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let error = refused(&[
+        ("KAFKA_PROPERTIES", "sasl.password=hunter2,nonsense"),
+        ("WEBHOOK_SECRET", ""),
+    ]);
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn every_setting_is_shown() {
+    let config = read(&[]).unwrap();
+    for setting in SETTINGS {
+        let name = format!("ICR_BRIDGE_{}", setting.name);
+        assert!(
+            config.effective().iter().any(|(shown, _)| *shown == name),
+            "{name}"
+        );
+    }
+    assert!(
+        config
+            .effective()
+            .iter()
+            .any(|(name, value)| name == "topics" && value == "icr.webhooks")
+    );
+}
+
+#[test]
+fn a_word_that_is_no_log_level_is_refused() {
+    for filter in ["verbose", "warning", "info,loud"] {
+        assert!(
+            refused(&[("LOG", filter)]).contains("ICR_BRIDGE_LOG: "),
+            "{filter}"
+        );
+    }
+    assert!(read(&[("LOG", "warn,icr_bridge::publisher=debug")]).is_ok());
+}
+
+#[test]
+fn quarantine_has_a_topic_of_its_own() {
+    assert!(
+        refused(&[("KAFKA_QUARANTINE_TOPIC", "icr.webhooks")])
+            .contains("is also a topic of KAFKA_TOPIC")
+    );
+    assert!(refused(&[("KAFKA_QUARANTINE_TOPIC", "q.{event}")]).contains("{event} is not allowed"));
+}
+
+#[test]
+fn a_misspelt_variable_is_named_where_another_is_missing_for_it() {
+    let variables = variables(&[("WEBHOOK_SECRET", "x"), ("KAFKA_BROKER", "kafka:9092")]);
+    let error = Config::read(variables).unwrap_err().to_string();
+    assert!(
+        error.contains(
+            "ICR_BRIDGE_KAFKA_BROKER: is no setting; did you mean ICR_BRIDGE_KAFKA_BROKERS?"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_rest_of_a_password_with_a_comma_is_not_shown() {
+    let error = refused(&[("KAFKA_PROPERTIES", "sasl.password=abc,hunter2=def")]);
+    assert!(
+        error.contains("needs the file") && !error.contains("hunter2"),
+        "{error}"
+    );
+}

@@ -1,0 +1,176 @@
+//! The body: size, JSON, `signedData`.
+
+use super::{assert_accepted, assert_rejected, genuine};
+use crate::support::app::TestApp;
+use crate::support::http::{self, Connection};
+use icr_bridge::domain::signature::SecretSet;
+use icr_bridge::simulator::Simulator;
+use serde_json::json;
+
+const LIMIT: usize = 64 << 10;
+
+fn limited() -> TestApp {
+    TestApp::start(&[("MAX_BODY_BYTES", "64KiB")])
+}
+
+fn signed(app: &TestApp, body: &[u8]) -> crate::support::http::Response {
+    let signature = genuine(app, 1).signature;
+    http::post(
+        app.ingress,
+        "/webhook",
+        &[("x-icr-signature-256", &signature)],
+        body,
+    )
+}
+
+#[test]
+fn what_is_not_json_is_400() {
+    let genuine_body = genuine(&TestApp::start(&[]), 1).body;
+    let cases: [&[u8]; 7] = [
+        b"",
+        b"{",
+        b"{\"signedData\":\"a\"} trailing",
+        b"\xef\xbb\xbf{\"signedData\":\"a\"}",
+        b"{\"signedData\":\"\xff\xfe\"}",
+        b"{\"signedData\":\"a\",}",
+        &genuine_body[..genuine_body.len() - 1],
+    ];
+    for body in cases {
+        let app = TestApp::start(&[]);
+        assert_rejected(&app, &signed(&app, body), 400, "body_not_json");
+    }
+}
+
+#[test]
+fn what_is_no_object_is_400() {
+    for body in ["[]", "null", "\"text\"", "1", "true"] {
+        let app = TestApp::start(&[]);
+        assert_rejected(&app, &signed(&app, body.as_bytes()), 400, "body_not_object");
+    }
+}
+
+#[test]
+fn signed_data_must_be_there_once_and_be_a_string() {
+    for (body, reason) in [
+        (r#"{"event":"installed"}"#, "signed_data_missing"),
+        (r#"{"SignedData":"a"}"#, "signed_data_missing"),
+        (r#"{"signedData":null}"#, "signed_data_not_string"),
+        (r#"{"signedData":["a"]}"#, "signed_data_not_string"),
+        (r#"{"signedData":"a","signedData":"a"}"#, "duplicate_key"),
+        (
+            r#"{"signedData":"a","signed\u0044ata":"b"}"#,
+            "duplicate_key",
+        ),
+    ] {
+        let app = TestApp::start(&[]);
+        assert_rejected(&app, &signed(&app, body.as_bytes()), 400, reason);
+    }
+}
+
+#[test]
+fn other_members_of_the_outer_body_may_repeat_and_nest_100_000_levels_deep() {
+    let app = TestApp::start(&[]);
+    let request = genuine(&app, 1);
+    let body = String::from_utf8(request.body).unwrap();
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let body = format!(r#"{{"x":1,"x":{deep},{}"#, &body[1..]);
+    assert_accepted(&http::post(
+        app.ingress,
+        "/webhook",
+        &[("x-icr-signature-256", &request.signature)],
+        body.as_bytes(),
+    ));
+}
+
+#[test]
+fn a_payload_nested_100_000_levels_deep_is_stored_and_answered_202() {
+    let app = TestApp::start(&[]);
+    let simulator = Simulator::new(
+        SecretSet::single(crate::support::app::SECRET.as_bytes()).unwrap(),
+        1,
+        1,
+    );
+    let deep = format!(
+        r#"{{"event":"installed","x":{}{}}}"#,
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    let request = simulator.sign_text(deep.as_bytes(), json!({}));
+    assert_accepted(&app.deliver(&request));
+}
+
+#[test]
+fn an_escaped_signed_data_is_proven_by_its_value() {
+    let app = TestApp::start(&[]);
+    let request = genuine(&app, 1);
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+    let data = body["signedData"].as_str().unwrap();
+    let escaped: String = data
+        .chars()
+        .map(|c| format!("\\u{:04x}", c as u32))
+        .collect();
+    let body = format!(r#"{{"signedData":"{escaped}"}}"#);
+    assert_accepted(&http::post(
+        app.ingress,
+        "/webhook",
+        &[("x-icr-signature-256", &request.signature)],
+        body.as_bytes(),
+    ));
+}
+
+#[test]
+fn a_body_of_just_the_limit_is_accepted() {
+    let app = limited();
+    let request = genuine(&app, 1);
+    let mut body = request.body.clone();
+    body.resize(LIMIT, b' ');
+    assert_accepted(&http::post(
+        app.ingress,
+        "/webhook",
+        &[("x-icr-signature-256", &request.signature)],
+        &body,
+    ));
+}
+
+#[test]
+fn a_declared_length_over_the_limit_is_413_and_closes_saying_so() {
+    let app = limited();
+    let mut connection = Connection::open(app.ingress);
+    let response = connection.post("/webhook", &[], &vec![b' '; LIMIT + 1]);
+    assert_rejected(&app, &response, 413, "body_too_large");
+    assert_eq!(response.header("connection"), Some("close"));
+    assert!(connection.is_closed());
+}
+
+#[test]
+fn a_streamed_body_over_the_limit_is_413() {
+    let app = limited();
+    let mut connection = Connection::open(app.ingress);
+    connection.send(b"POST /webhook HTTP/1.1\r\nhost: b\r\ntransfer-encoding: chunked\r\n\r\n");
+    for _ in 0..LIMIT / 8192 + 1 {
+        connection.send(b"2000\r\n");
+        connection.send(&[b' '; 8192]);
+        connection.send(b"\r\n");
+    }
+    connection.send(b"0\r\n\r\n");
+    assert_rejected(&app, &connection.response(), 413, "body_too_large");
+}
+
+#[test]
+fn a_chunked_body_is_accepted() {
+    let app = TestApp::start(&[]);
+    let request = genuine(&app, 1);
+    let mut connection = Connection::open(app.ingress);
+    let head = format!(
+        "POST /webhook HTTP/1.1\r\nhost: b\r\ntransfer-encoding: chunked\r\nx-icr-signature-256: {}\r\n\r\n",
+        request.signature
+    );
+    connection.send(head.as_bytes());
+    for chunk in request.body.chunks(100) {
+        connection.send(format!("{:x}\r\n", chunk.len()).as_bytes());
+        connection.send(chunk);
+        connection.send(b"\r\n");
+    }
+    connection.send(b"0\r\n\r\n");
+    assert_accepted(&connection.response());
+}

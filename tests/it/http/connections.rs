@@ -1,0 +1,110 @@
+//! Connections: they stay usable after an error, and time out.
+
+use super::{assert_accepted, genuine};
+use crate::support::app::TestApp;
+use crate::support::http::Connection;
+
+#[test]
+fn a_connection_stays_usable_after_each_error_but_413() {
+    let app = TestApp::start(&[]);
+    let mut connection = Connection::open(app.ingress);
+    for (method, path, body, status) in [
+        ("POST", "/nowhere", "{}", 404),
+        ("PUT", "/webhook", "{}", 405),
+        ("POST", "/webhook", "{", 400),
+        ("POST", "/webhook", r#"{"signedData":"a"}"#, 403),
+    ] {
+        assert_eq!(
+            connection
+                .request(method, path, &[], body.as_bytes())
+                .status,
+            status
+        );
+    }
+    let response = connection.request("POST", "/webhook", &[("content-encoding", "br")], b"{}");
+    assert_eq!(response.status, 415);
+    let request = genuine(&app, 1);
+    assert_accepted(&connection.post(
+        "/webhook",
+        &[("x-icr-signature-256", &request.signature)],
+        &request.body,
+    ));
+}
+
+#[test]
+fn pipelined_deliveries_are_answered_in_order() {
+    let app = TestApp::start(&[]);
+    let mut connection = Connection::open(app.ingress);
+    let mut bytes = Vec::new();
+    for number in 0..10 {
+        let request = genuine(&app, number);
+        let head = format!(
+            "POST /webhook HTTP/1.1\r\nhost: b\r\nx-icr-signature-256: {}\r\ncontent-length: {}\r\n\r\n",
+            request.signature,
+            request.body.len()
+        );
+        bytes.extend_from_slice(head.as_bytes());
+        bytes.extend_from_slice(&request.body);
+    }
+    connection.send(&bytes);
+    let ids: Vec<String> = (0..10)
+        .map(|_| assert_accepted(&connection.response()))
+        .collect();
+    assert!(ids.is_sorted(), "{ids:?}");
+}
+
+#[test]
+fn a_body_that_does_not_come_is_408() {
+    let app = TestApp::start(&[("BODY_TIMEOUT_SECONDS", "1")]);
+    let mut connection = Connection::open(app.ingress);
+    connection.send(b"POST /webhook HTTP/1.1\r\nhost: b\r\ncontent-length: 100\r\n\r\n{");
+    let response = connection.response();
+    assert_eq!(
+        (response.status, response.header("connection")),
+        (408, Some("close"))
+    );
+    let metrics = app.metrics();
+    assert_eq!(
+        metrics.value("http_request_duration_seconds_count{code=\"408\"}"),
+        1.0
+    );
+    assert_eq!(metrics.sum("deliveries_rejected_total"), 0.0);
+}
+
+#[test]
+fn a_head_that_does_not_come_is_408() {
+    let app = TestApp::start(&[("HEADER_TIMEOUT_SECONDS", "1")]);
+    let mut connection = Connection::open(app.ingress);
+    connection.send(b"POST /webhook HTTP/1.1\r\nhost:");
+    assert_eq!(connection.response().status, 408);
+}
+
+#[test]
+fn a_length_over_the_limit_is_413_though_the_body_never_comes() {
+    let app = TestApp::start(&[("MAX_BODY_BYTES", "1KiB")]);
+    let mut connection = Connection::open(app.ingress);
+    connection.send(b"POST /webhook HTTP/1.1\r\nhost: b\r\ncontent-length: 100000\r\n\r\n{");
+    assert_eq!(connection.response().status, 413);
+    assert_eq!(app.metrics().sum("deliveries_rejected_total"), 1.0);
+}
+
+#[test]
+fn an_unknown_path_is_answered_though_the_body_never_comes() {
+    let app = TestApp::start(&[]);
+    let mut connection = Connection::open(app.ingress);
+    connection.send(b"POST /nowhere HTTP/1.1\r\nhost: b\r\ncontent-length: 100\r\n\r\n{");
+    let response = connection.response();
+    assert_eq!(
+        (response.status, response.header("connection")),
+        (404, Some("close"))
+    );
+}
+
+#[test]
+fn a_later_head_that_does_not_come_ends_the_connection_as_well() {
+    let app = TestApp::start(&[("HEADER_TIMEOUT_SECONDS", "1"), ("KEEP_ALIVE_SECONDS", "1")]);
+    let mut connection = Connection::open(app.ingress);
+    assert_eq!(connection.post("/nowhere", &[], b"{}").status, 404);
+    connection.send(b"POST /web");
+    assert!(connection.is_closed());
+}

@@ -1,0 +1,134 @@
+//! The real binary as a process of its own: for signals, kill -9 and exit codes.
+
+use super::app::SECRET;
+use super::eventually::eventually;
+use super::http;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// The binary with a clean environment: nothing of the tests' own leaks in.
+pub fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_icr-bridge"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    settings.iter().for_each(|(name, value)| {
+        command.env(format!("ICR_BRIDGE_{name}"), value);
+    });
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+    command(arguments, settings).output().unwrap()
+}
+
+/// A serving bridge; killed when dropped.
+pub struct Serving {
+    child: Child,
+    pub ingress: SocketAddr,
+    pub admin: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Serving {
+    /// Starts `serve` and waits until it listens. `settings` come on top of a default secret and free ports.
+    pub fn start(journal: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut all = vec![
+            ("WEBHOOK_SECRET", SECRET),
+            ("LISTEN", "127.0.0.1:0"),
+            ("ADMIN_LISTEN", "127.0.0.1:0"),
+            ("JOURNAL_SEGMENT_BYTES", "4MiB"),
+            ("JOURNAL_LOW_WATER_BYTES", "1MiB"),
+            ("JOURNAL_DIR", journal.to_str().unwrap()),
+        ];
+        let names_secret = settings.iter().any(|(name, _)| name.contains("SECRET"));
+        all.retain(|(name, _)| {
+            let replaced = settings.iter().any(|(other, _)| other == name);
+            !(replaced || names_secret && *name == "WEBHOOK_SECRET")
+        });
+        all.extend_from_slice(settings);
+        let mut child = command(&["serve"], &all)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || {
+                lines
+                    .map_while(Result::ok)
+                    .for_each(|line| log.lock().unwrap().push(line))
+            }
+        });
+        let (ingress, admin) = eventually("the bridge says where it listens", || {
+            let said = log.lock().unwrap().iter().find_map(|line| addresses(line));
+            if said.is_none()
+                && let Some(status) = child.try_wait().unwrap()
+            {
+                panic!("the bridge ended with {status}: {:#?}", log.lock().unwrap());
+            }
+            said
+        });
+        Self {
+            child,
+            ingress,
+            admin,
+            log,
+        }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub fn metrics(&self) -> super::metrics::Scrape {
+        super::metrics::Scrape::of(self.admin)
+    }
+
+    pub fn is_ready(&self) -> bool {
+        http::get(self.admin, "/readyz").status == 200
+    }
+
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: a signal to a child that has not been waited for.
+        unsafe { libc::kill(self.child.id() as i32, signal) };
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> ExitStatus {
+        eventually("the bridge ends", || self.child.try_wait().unwrap())
+    }
+
+    /// SIGTERM, and its end.
+    pub fn terminate(self) -> ExitStatus {
+        self.signal(libc::SIGTERM);
+        self.wait()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads both addresses from the line that says where the bridge listens.
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let address =
+        |before: &str, after: &str| line.split_once(before)?.1.split_once(after)?.0.parse().ok();
+    Some((
+        address("listens on http://", "/webhook")?,
+        address("admin on http://", "/metrics")?,
+    ))
+}
