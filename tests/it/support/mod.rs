@@ -7,6 +7,8 @@ pub mod eventually;
 pub mod golden;
 pub mod http;
 pub mod journal;
+pub mod kafka;
 pub mod metrics;
 pub mod process;
+pub mod promtool;
 pub mod sim_storage;
