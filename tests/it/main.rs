@@ -3,6 +3,8 @@
 
 mod commands;
 mod config;
+mod deploy;
+mod docs;
 mod domain;
 mod duplicates;
 mod http;
