@@ -8,6 +8,7 @@ use crate::ingest::Ingest;
 use crate::journal::storage::Disk;
 use crate::journal::{self, Journal, OpenError};
 use crate::metrics::Metrics;
+use crate::publisher::throttle::Throttle;
 use crate::publisher::{self, KafkaSettings, Publisher, PublisherSettings, Timings};
 use crate::readiness::Readiness;
 use crate::shutdown::InFlight;
@@ -112,7 +113,7 @@ impl Bridge {
         let journal = Journal::open(
             Arc::new(Disk),
             config.journal.clone(),
-            Arc::new(Watch(Arc::clone(&metrics))),
+            Arc::new(Watch::new(&metrics)),
         )?;
         let ingest = Ingest::new(
             journal.clone(),
@@ -231,15 +232,31 @@ fn publisher_settings(config: Config) -> PublisherSettings {
     }
 }
 
-/// What the journal reports goes to metrics and log.
-struct Watch(Arc<Metrics>);
+/// What the journal reports goes to metrics and log; the same trouble, met with every delivery, once in ten seconds.
+struct Watch {
+    metrics: Arc<Metrics>,
+    throttle: Throttle,
+}
+
+impl Watch {
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        Self {
+            metrics: Arc::clone(metrics),
+            throttle: Throttle::new(Duration::from_secs(10)),
+        }
+    }
+}
 
 impl journal::Observer for Watch {
     fn synced(&self, _records: usize, _bytes: usize, sync: Duration) {
-        self.0.journal_sync.observe(sync.as_secs_f64());
+        self.metrics.journal_sync.observe(sync.as_secs_f64());
     }
 
     fn warning(&self, message: &str) {
-        tracing::warn!("{message}");
+        match self.throttle.pass("journal", message) {
+            None => {}
+            Some(0) => tracing::warn!("{message}"),
+            Some(held_back) => tracing::warn!("{message} ({held_back} times more since)"),
+        }
     }
 }

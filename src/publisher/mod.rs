@@ -37,7 +37,7 @@ mod recovery;
 mod settle;
 pub mod sink;
 mod statistics;
-mod throttle;
+pub mod throttle;
 mod topics;
 pub mod verdict;
 

@@ -116,6 +116,13 @@ fn what_cannot_be_stored_is_503_with_retry_after_counted_logged_and_not_ready() 
         1.0
     );
     assert!(!bridge.is_ready());
+    (0..50).for_each(|number| assert_eq!(deliver(&bridge, 1_000_000 + number).status, 503));
+    let lines = bridge
+        .log()
+        .iter()
+        .filter(|line| line.contains("no new segment"))
+        .count();
+    assert!((1..=20).contains(&lines), "{lines} lines for 50 refusals");
     eventually("the log says so", || {
         bridge
             .log()
