@@ -256,7 +256,9 @@ impl journal::Observer for Watch {
         match self.throttle.pass("journal", message) {
             None => {}
             Some(0) => tracing::warn!("{message}"),
-            Some(held_back) => tracing::warn!("{message} ({held_back} times more since)"),
+            Some(held_back) => {
+                tracing::warn!("{message} ({held_back} more since the last such line)")
+            }
         }
     }
 }

@@ -6,7 +6,12 @@ use tracing_subscriber::EnvFilter;
 /// Installs the process's logger. A second call changes nothing.
 pub fn start(log: &Log) {
     // actix tells of each worker at start and end; who wants that can say so.
-    let directives = format!("actix_server=warn,{}", log.directives);
+    let quiet = ["off", "error"].contains(&log.directives.as_str());
+    let directives = if quiet {
+        log.directives.clone()
+    } else {
+        format!("actix_server=warn,{}", log.directives)
+    };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -7,6 +7,7 @@ use crate::support::journal;
 use crate::support::process::Serving;
 use icr_bridge::domain::event::EventKind;
 use icr_bridge::domain::signature::SecretSet;
+use icr_bridge::mock_kafka::{MockKafka, MockTopic};
 use icr_bridge::simulator::Simulator;
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -156,8 +157,14 @@ fn ctrl_c_leaves_in_order() {
 
 #[test]
 fn nothing_secret_or_personal_is_logged() {
+    let topics = ["icr.webhooks", "icr.webhooks.quarantine"];
+    let kafka = MockKafka::start(&topics.map(|topic| MockTopic::new(topic, 1))).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let serving = Serving::start(dir.path(), &[NO_KAFKA, ("LOG", "debug")]);
+    let settings = [
+        ("KAFKA_BROKERS", kafka.bootstrap_servers()),
+        ("LOG", "trace"),
+    ];
+    let serving = Serving::start(dir.path(), &settings);
     let simulator = Simulator::new(SecretSet::single(SECRET.as_bytes()).unwrap(), 1, 1);
     for request in [
         simulator.delivery(EventKind::Installed, 1),
@@ -171,8 +178,15 @@ fn nothing_secret_or_personal_is_logged() {
             &request.body,
         );
     }
-    eventually("something is logged", || {
-        (!serving.log().is_empty()).then_some(())
+    let metrics = || serving.metrics();
+    eventually("one is published and one quarantined", || {
+        let done = metrics().sum("records_published_total") == 1.0
+            && metrics().sum("records_quarantined_total") == 1.0;
+        done.then_some(())
+    });
+    eventually("the forgery is logged", || {
+        let told = |line: &String| line.contains("signature_wrong");
+        serving.log().iter().any(told).then_some(())
     });
     let log = serving.log().join("\n");
     for private in [SECRET, "user@example.com", "John Doe", "signedData"] {
@@ -216,10 +230,12 @@ fn sighup_puts_a_changed_secret_file_in_force_and_a_broken_one_leaves_the_last_g
 }
 
 #[test]
-fn a_half_sent_body_does_not_keep_the_bridge_from_leaving_nor_do_new_connections_hang() {
+fn a_half_sent_body_does_not_keep_the_bridge_from_leaving() {
     let dir = tempfile::tempdir().unwrap();
     let serving = Serving::start(dir.path(), &[NO_KAFKA, ("BODY_TIMEOUT_SECONDS", "3600")]);
     let mut slow = Connection::open(serving.ingress);
+    // So that the connection is being served for certain.
+    assert_eq!(slow.post("/webhook", &[], b"{}").status, 400);
     slow.send(b"POST /webhook HTTP/1.1\r\nhost: b\r\ncontent-length: 100\r\n\r\n{");
     assert_eq!(serving.terminate().code(), Some(0));
 }
