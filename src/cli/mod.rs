@@ -4,6 +4,8 @@ mod check_config;
 mod demo;
 mod healthcheck;
 mod journal;
+#[expect(dead_code, reason = "used by the commands that follow")]
+mod selection;
 mod serve;
 mod stats;
 

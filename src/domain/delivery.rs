@@ -23,6 +23,7 @@
 
 use super::envelope::Envelope;
 use super::signature::{Signature, Verified};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use uuid::Uuid;
 
@@ -33,7 +34,10 @@ const FIXED_LENGTH: usize = 72;
 pub const MAX_HEADERS: usize = 16;
 
 /// A point in time: milliseconds since 1970-01-01 UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct Millis(pub u64);
 
 /// A proven delivery as the journal keeps it.

@@ -31,6 +31,31 @@ pub fn glance(body: &[u8], signed_data: &str) -> Glance {
     }
 }
 
+/// What a payload calls itself, read as leniently as the glance: also of what cannot be normalized, for those who look for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Names {
+    /// The event's name, whatever its form.
+    pub event: Option<String>,
+    /// The installation's id.
+    pub installation: Option<String>,
+    /// The organization's id.
+    pub organization: Option<String>,
+    /// The transaction's id.
+    pub transaction: Option<String>,
+}
+
+/// Reads the names in a payload; what cannot be read is left out.
+pub fn names(signed_data: &str) -> Names {
+    let payload = signed_data::decode(signed_data);
+    let view = View::of(payload.as_deref().and_then(as_text).unwrap_or_default());
+    Names {
+        event: view.text(field::EVENT),
+        installation: view.text(field::INSTALLATION_ID),
+        organization: view.text(field::ORGANIZATION_ID),
+        transaction: view.text(field::TRANSACTION),
+    }
+}
+
 fn as_text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
@@ -127,6 +152,12 @@ impl<'a> View<'a> {
         is_object
     }
 
+    /// A field that is a string.
+    fn text(&self, field: usize) -> Option<String> {
+        let token = (*self.fields.get(field)?)?;
+        json::is_string(token).then(|| json::unescape(token).into_owned())
+    }
+
     fn kind(&self) -> Option<EventKind> {
         let [Some(token), ..] = self.fields else {
             return None;
@@ -197,6 +228,24 @@ mod tests {
             look("{}", r#"{"event":"brandNew"}"#).kind,
             Some(EventKind::Other)
         );
+    }
+
+    #[test]
+    fn names_are_read_also_where_nothing_can_be_normalized() {
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            names(&BASE64_STANDARD.encode(SIGNED)),
+            Names {
+                event: text("organizationTransaction"),
+                installation: text("i"),
+                organization: text("o"),
+                transaction: text("t"),
+            }
+        );
+        let odd = names(&BASE64_STANDARD.encode(r#"{"event":"a b","installation":7}"#));
+        assert_eq!(odd.event, text("a b"));
+        assert_eq!(odd.installation, None);
+        assert_eq!(names("not base64!"), Names::default());
     }
 
     #[test]

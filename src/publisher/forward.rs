@@ -2,9 +2,9 @@
 use super::in_flight::{Done, Entry, Standing};
 use super::kafka::{NotTaken, now};
 use super::line::{Carry, IDLE_TICK, Line, Rest, TICK};
-use super::outcome::{HeldReason, Outcome};
 use super::prepare::{Prepared, Verdict, prepare};
 use super::verdict::{Class, FailureReason, classify};
+use crate::domain::outcome::{HeldReason, Outcome};
 use crate::domain::record::Record;
 use crate::journal::Sequence;
 use crate::journal::reader::Next;

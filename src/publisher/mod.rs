@@ -30,7 +30,6 @@ pub mod in_flight;
 mod inbox;
 mod kafka;
 mod line;
-pub mod outcome;
 mod prepare;
 pub mod properties;
 mod recovery;

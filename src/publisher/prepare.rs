@@ -2,8 +2,8 @@
 //!
 //! Guarantees: bytes that this bridge cannot read, and even a bug that panics over them, neither stop the line nor lose the
 //! delivery: it is held, whole.
-use super::outcome::HeldReason;
 use crate::domain::delivery::{Delivery, Millis};
+use crate::domain::outcome::HeldReason;
 use crate::domain::reasons::QuarantineReason;
 use crate::domain::record::{Occasion, Record, RecordSettings, quarantine_record, record};
 use crate::journal::Sequence;

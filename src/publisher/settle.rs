@@ -2,10 +2,10 @@
 use super::in_flight::{Done, Entry};
 use super::inbox::Report;
 use super::line::{IDLE_TICK, Line, still};
-use super::outcome::Outcome;
 use super::sink::Publication;
 use super::verdict::FailureReason;
 use crate::domain::event::EventKind;
+use crate::domain::outcome::Outcome;
 use crate::journal::Sequence;
 use std::borrow::Cow;
 use std::time::Instant;

@@ -1,9 +1,9 @@
 //! What is held, over restarts and trouble with the folder.
 use super::rig::*;
 use super::stop;
+use icr_bridge::domain::outcome::{HeldReason, Outcome};
 use icr_bridge::domain::reasons::QuarantineReason;
 use icr_bridge::publisher::FailureReason;
-use icr_bridge::publisher::outcome::{HeldReason, Outcome};
 use rdkafka::types::RDKafkaApiKey::Produce;
 use rdkafka::types::RDKafkaRespErr as E;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -3,9 +3,9 @@ mod disks;
 mod held;
 mod rig;
 
+use icr_bridge::domain::outcome::Outcome;
 use icr_bridge::domain::reasons::QuarantineReason;
 use icr_bridge::mock_kafka::{MockKafka, MockTopic};
-use icr_bridge::publisher::outcome::Outcome;
 use icr_bridge::publisher::{FailureReason, Publisher};
 use rdkafka::types::RDKafkaApiKey::Produce;
 use rdkafka::types::RDKafkaRespErr as E;

@@ -3,13 +3,42 @@
 //! The encoding, version 1: a byte `1`; a byte for the kind; for published: partition (i32), offset (i64), topic (UTF-8, to the
 //! end); for quarantined: partition, offset, length of the reason (u8), reason, topic; for held: reason, to the end. Integers
 //! are little-endian. A reader that meets another version or kind gets `None` and shows what it can without it.
-use crate::domain::reasons::QuarantineReason;
+use super::reasons::{QuarantineReason, vocabulary};
 use std::borrow::Cow;
 
 const VERSION: u8 = 1;
 const PUBLISHED: u8 = 1;
 const QUARANTINED: u8 = 2;
 const HELD: u8 = 3;
+
+vocabulary! {
+    /// What became of a delivery, in a word: as `--outcome` takes it and `inspect` shows it.
+    Fate {
+        /// Above the cursor: not published yet.
+        Pending => "pending",
+        /// It stands in its topic.
+        Published => "published",
+        /// It stands in the quarantine topic.
+        Quarantined => "quarantined",
+        /// Kept on disk until the quarantine topic takes it.
+        Held => "held",
+        /// The cursor has passed it, and the note of what became of it was lost.
+        Unknown => "unknown",
+    }
+}
+
+impl Fate {
+    /// The fate of a delivery that the cursor has passed (or not), and whose noted outcome is `outcome`.
+    pub fn of(passed: bool, outcome: Option<&Outcome<'_>>) -> Self {
+        match outcome {
+            Some(Outcome::Published { .. }) => Self::Published,
+            Some(Outcome::Quarantined { .. }) => Self::Quarantined,
+            Some(Outcome::Held { .. }) => Self::Held,
+            None if passed => Self::Unknown,
+            None => Self::Pending,
+        }
+    }
+}
 
 /// The reason of a delivery that is held because this bridge cannot read its journal record.
 pub const UNREADABLE: &str = "unreadable";
@@ -188,6 +217,18 @@ mod tests {
             outcome.encode(&mut bytes);
             assert_eq!(Outcome::decode(&bytes), Some(outcome));
         }
+    }
+
+    #[test]
+    fn a_delivery_without_a_noted_outcome_is_pending_until_the_cursor_passes_it() {
+        assert_eq!(Fate::of(false, None), Fate::Pending);
+        assert_eq!(Fate::of(true, None), Fate::Unknown);
+        let fates: Vec<Fate> = all()
+            .iter()
+            .map(|outcome| Fate::of(false, Some(outcome)))
+            .collect();
+        use Fate::{Held, Published, Quarantined};
+        assert_eq!(fates, [Published, Quarantined, Held, Held]);
     }
 
     #[test]
