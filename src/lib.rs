@@ -19,7 +19,8 @@
 //! # Where to read
 //! A request is one function, [`ingest::Ingest::take`], behind [`http::webhook`]. A publication is [`publisher`]. What ICR sends and
 //! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes. [`app`]
-//! wires them; [`cli`] holds the commands; [`config`] and [`metrics`] are the two tables that operators meet.
+//! wires them; [`cli`] holds the commands; [`config`] and [`metrics`] are the two tables that operators meet. [`simulator`] makes
+//! deliveries as ICR does, and [`load`] sends them and tells what became of each.
 //!
 //! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {domain, journal}`.
 
@@ -30,6 +31,7 @@ pub mod domain;
 pub mod http;
 pub mod ingest;
 pub mod journal;
+pub mod load;
 pub mod metrics;
 pub mod mock_kafka;
 pub mod publisher;

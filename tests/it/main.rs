@@ -12,6 +12,7 @@ mod journal;
 mod layering;
 mod licences;
 mod lifecycle;
+mod load;
 mod metrics;
 mod promtool;
 mod publisher;

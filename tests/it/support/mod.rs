@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod deliveries;
+pub mod endpoint;
 pub mod eventually;
 pub mod golden;
 pub mod http;
