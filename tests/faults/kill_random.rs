@@ -1,4 +1,4 @@
-//! `kill -9` at random moments, under load.
+//! `kill -9` at random moments, under load; every other time while Kafka is away.
 
 use crate::harness::{Excuse, Fault};
 
@@ -9,11 +9,16 @@ pub const FAULT: Fault = Fault {
     run: |stage| {
         stage.start();
         stage.load_on();
-        for _ in stage.rounds(3, 50) {
+        for round in stage.rounds(4, 50) {
+            if round % 2 == 0 {
+                stage.kafka_away();
+            }
             let moment = 20 + stage.random(400);
             stage.accept(moment);
             stage.kill();
             stage.start();
+            stage.accept(20);
+            stage.kafka_back();
         }
         stage.accept(100);
     },

@@ -2,7 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod harness;
+mod kill_after_roll;
+mod kill_before_answer;
+mod kill_in_footer;
+mod kill_in_recovery;
+mod kill_in_retention;
 mod kill_random;
+mod power_cut;
+mod self_check;
 #[path = "../it/support/mod.rs"]
 mod support;
 
@@ -16,7 +23,16 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use support::kafka::RealKafka;
 
 /// All faults, in the order in which they are played.
-const FAULTS: &[Fault] = &[kill_random::FAULT];
+const FAULTS: &[Fault] = &[
+    self_check::FAULT,
+    kill_random::FAULT,
+    kill_after_roll::FAULT,
+    kill_in_footer::FAULT,
+    kill_in_retention::FAULT,
+    kill_in_recovery::FAULT,
+    kill_before_answer::FAULT,
+    power_cut::FAULT,
+];
 
 /// Tries to break the bridge's promise.
 #[derive(Parser)]

@@ -6,6 +6,7 @@ pub mod load;
 pub mod shim;
 pub mod stage;
 pub mod table;
+pub mod volume;
 
 use stage::Stage;
 

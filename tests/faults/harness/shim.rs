@@ -48,6 +48,7 @@ enum Action {
     TearAndKill = 5,
     FailAfter = 6,
     TearAndFail = 7,
+    Lie = 8,
 }
 
 /// Which calls, and what happens to them.
@@ -122,6 +123,11 @@ impl Aim {
     /// Half of a write is made, and it fails.
     pub fn tears_and_fails(self, errno: i32) -> Rule {
         self.with(Action::TearAndFail, errno)
+    }
+
+    /// A sync is not made, and said to be done.
+    pub fn lies(self) -> Rule {
+        self.with(Action::Lie, 0)
     }
 
     /// The call takes so much longer.

@@ -2,8 +2,9 @@
 
 use super::judge::{self, Verdict};
 use super::load::{Deliveries, Fate, Load, Plan, Sent, others};
-use super::shim::Shim;
+use super::shim::{Armed, Call, Rule, Shim};
 use super::table::Row;
+use super::volume::Volume;
 use super::{Excuse, Fault};
 use crate::support::eventually::within;
 use crate::support::kafka::RealKafka;
@@ -13,6 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -44,23 +46,27 @@ pub struct Effort {
 
 /// Where a fault plays.
 pub struct Stage {
+    // First, so that it ends before its files go.
+    bridge: Option<Serving>,
+    load: Option<(Load, Instant)>,
+    volume: Option<Rc<Volume>>,
+    folder: TempDir,
     pub kafka: RealKafka,
     pub topic: String,
     pub quarantine: String,
     /// The rules that the bridge obeys.
     pub shim: Shim,
-    folder: TempDir,
+    /// Those that keep Kafka away.
+    away: Vec<Armed>,
     journal: PathBuf,
     effort: Effort,
     random: u64,
     settings: Vec<(String, String)>,
     /// The same at every start, as a service's is.
     ingress: SocketAddr,
-    bridge: Option<Serving>,
     log: Vec<String>,
     deliveries: Arc<Deliveries>,
     next: Arc<AtomicU64>,
-    load: Option<(Load, Instant)>,
     sent: Vec<Sent>,
     /// Times in which there was load.
     loaded: Vec<(Instant, Instant)>,
@@ -73,8 +79,11 @@ pub struct Stage {
     rebuilds: u64,
     taken: HashSet<Uuid>,
     unaccounted: f64,
+    ledger_was_lost: bool,
+    loss_expected: bool,
     notes: Vec<String>,
     skipped: Option<String>,
+    modelled: Option<Row>,
 }
 
 impl Stage {
@@ -89,21 +98,23 @@ impl Stage {
         kafka.create_topic(&quarantine, 1, &[]);
         let run = effort.seed ^ u64::from(std::process::id()) << 32;
         Self {
+            bridge: None,
+            load: None,
+            volume: None,
             topic,
             quarantine,
             kafka,
             shim: Shim::new(folder.path()),
+            away: Vec::new(),
             journal: folder.path().join("journal"),
             folder,
             effort,
             random: effort.seed,
             settings: Vec::new(),
             ingress: free_address(),
-            bridge: None,
             log: Vec::new(),
             deliveries: Arc::new(Deliveries::new(run >> 1)),
             next: Arc::new(AtomicU64::new(0)),
-            load: None,
             sent: Vec::new(),
             loaded: Vec::new(),
             mended: Vec::new(),
@@ -112,8 +123,11 @@ impl Stage {
             rebuilds: 0,
             taken: HashSet::new(),
             unaccounted: 0.0,
+            ledger_was_lost: false,
+            loss_expected: false,
             notes: Vec::new(),
             skipped: None,
+            modelled: None,
         }
     }
 
@@ -149,9 +163,15 @@ impl Stage {
         self.settings.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Puts the journal into another folder, which is made with the journal.
-    pub fn set_journal(&mut self, folder: &Path) {
-        self.journal = folder.to_owned();
+    /// Puts the journal on a filesystem of its own, of so many MiB, mounted with these options.
+    ///
+    /// # Errors
+    /// Why this machine does not allow it.
+    pub fn volume(&mut self, mebibytes: u64, options: &str) -> Result<Rc<Volume>, String> {
+        let volume = Rc::new(Volume::new(self.folder.path(), mebibytes, options)?);
+        self.journal = volume.path().join("journal");
+        self.volume = Some(Rc::clone(&volume));
+        Ok(volume)
     }
 
     /// The journal's folder.
@@ -218,10 +238,34 @@ impl Stage {
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.remember_rebuilds();
+        self.end();
+    }
+
+    fn end(&mut self) {
         let bridge = self.bridge.take().expect("a bridge runs");
         self.log.extend(bridge.log());
         bridge.kill();
         self.crashes += 1;
+    }
+
+    /// Stops it in the middle of whatever it does: SIGSTOP, and every thread stands.
+    pub fn freeze(&self) {
+        self.bridge().signal(libc::SIGSTOP);
+        let tasks = format!("/proc/{}/task", self.bridge().pid());
+        within(PATIENCE, "every thread of the bridge stands", || {
+            let stands = |task: std::io::Result<std::fs::DirEntry>| {
+                let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+                // The state stands behind the name, which stands in brackets.
+                stat.is_ok_and(|stat| stat.rsplit(')').next().unwrap().starts_with(" T"))
+            };
+            let mut tasks = std::fs::read_dir(&tasks).unwrap();
+            tasks.all(stands).then_some(())
+        });
+    }
+
+    /// `kill -9` for one that was frozen: it does nothing any more.
+    pub fn kill_frozen(&mut self) {
+        self.end();
     }
 
     /// SIGTERM, and its end.
@@ -232,6 +276,13 @@ impl Stage {
         // What Kafka did not acknowledge in a second is published again.
         self.crashes += 1;
         bridge.terminate()
+    }
+
+    /// Aims: waits until this rule has killed the bridge, and lifts it.
+    pub fn kill_at(&mut self, rule: Rule) {
+        let armed = self.shim.arm(rule);
+        self.wait_until_killed();
+        assert_eq!(self.shim.lift(armed), 1, "it was this rule");
     }
 
     /// Waits until a rule of the shim has killed the bridge.
@@ -249,6 +300,28 @@ impl Stage {
     /// Runs another command of the binary on a journal's folder.
     pub fn command(&self, arguments: &[&str], journal: &Path) -> std::process::Output {
         process::run(arguments, &[("JOURNAL_DIR", journal.to_str().unwrap())])
+    }
+
+    // Kafka.
+
+    /// Takes Kafka away from the bridge alone: connections break and are refused. What is not published then is on disk only, and a loss
+    /// cannot hide behind a record that was published in time.
+    pub fn kafka_away(&mut self) {
+        let broker = self.kafka.bootstrap.clone();
+        let rules = [
+            Rule::on(Call::Connect, &broker).fails(libc::ECONNREFUSED),
+            Rule::on(Call::Send, "socket:*")
+                .by("rdk:*")
+                .fails(libc::EPIPE),
+        ];
+        self.away = rules.map(|rule| self.shim.arm(rule)).into();
+    }
+
+    /// The end of [`Stage::kafka_away`].
+    pub fn kafka_back(&mut self) {
+        for rule in self.away.drain(..) {
+            self.shim.lift(rule);
+        }
     }
 
     // Load.
@@ -318,6 +391,16 @@ impl Stage {
         self.unaccounted = count as f64;
     }
 
+    /// The fault destroyed what the ledger's counts of published and quarantined stand in: they need not agree with the topics.
+    pub fn forget_ledger(&mut self) {
+        self.ledger_was_lost = true;
+    }
+
+    /// Deliveries must be seen to be lost: the fault is beyond what anybody could survive, and tries the suite itself.
+    pub fn expect_loss(&mut self) {
+        self.loss_expected = true;
+    }
+
     /// Adds a line below the table.
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
@@ -326,6 +409,11 @@ impl Stage {
     /// This fault cannot be played on this machine.
     pub fn skip(&mut self, why: impl Into<String>) {
         self.skipped = Some(why.into());
+    }
+
+    /// It was played without a bridge: this is what it showed.
+    pub fn modelled(&mut self, row: Row) {
+        self.modelled = Some(row);
     }
 
     /// What the bridge has logged, all its processes together.
@@ -347,17 +435,20 @@ impl Stage {
             why: fault.excuse.why(),
             skipped: self.skipped.clone(),
             notes: self.notes.clone(),
-            ..Row::default()
+            ..self.modelled.clone().unwrap_or_default()
         };
-        if self.skipped.is_some() {
+        if self.modelled.is_some() && row.lost > 0 {
+            row.violations.push(format!("{} lost", row.lost));
+        }
+        if self.modelled.is_some() || self.skipped.is_some() {
             return row;
         }
         self.load_off();
+        self.kafka_back();
         if self.bridge.is_none() {
             self.start();
         }
         self.settle();
-        row.violations.extend(self.ledger());
         let topics = (self.topic.as_str(), self.quarantine.as_str());
         let verdict = judge::judge(
             &self.kafka,
@@ -368,13 +459,28 @@ impl Stage {
         );
         self.remember_rebuilds();
         self.fill(&mut row, &verdict);
+        if self.loss_expected {
+            self.tell_expected_loss(&mut row);
+            return row;
+        }
+        row.violations.extend(self.ledger(&verdict));
         row.violations
             .extend(self.violations(&fault.excuse, &verdict));
         row
     }
 
-    /// What the bridge itself says: `/metrics` and `icr-bridge stats` agree that nothing is missing.
-    fn ledger(&self) -> Vec<String> {
+    fn tell_expected_loss(&self, row: &mut Row) {
+        if row.lost == 0 {
+            row.violations
+                .push("nothing was seen to be lost: the suite is blind".to_owned());
+        }
+        row.notes
+            .push(format!("{} seen to be lost, as it must be", row.lost));
+        (row.lost, row.out_of_order) = (0, 0);
+    }
+
+    /// What the bridge itself says: `/metrics`, `icr-bridge stats` and the topics agree.
+    fn ledger(&self, verdict: &Verdict) -> Vec<String> {
         let mut violations = Vec::new();
         let unaccounted = self.bridge().metrics().value("unaccounted_deliveries");
         if unaccounted != self.unaccounted {
@@ -391,8 +497,13 @@ impl Stage {
                 return violations;
             }
         };
-        if stats["pending"] != 0 || stats["unaccounted"] != self.unaccounted as i64 {
-            violations.push(format!("stats: {stats}"));
+        let found = (verdict.published, verdict.quarantined);
+        let told = ["published", "quarantined"].map(|name| stats[name].as_u64());
+        if stats["pending"] != 0
+            || stats["unaccounted"] != self.unaccounted as i64
+            || !self.ledger_was_lost && told != [Some(found.0), Some(found.1)]
+        {
+            violations.push(format!("stats: {stats}, but in the topics: {found:?}"));
         }
         violations
     }

@@ -128,7 +128,9 @@ impl Connection {
 
     pub fn try_response(&mut self) -> std::io::Result<Response> {
         let mut line = String::new();
-        self.stream.read_line(&mut line)?;
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
         let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status =
             status.ok_or_else(|| std::io::Error::other(format!("no status line: {line:?}")))?;
