@@ -1,6 +1,12 @@
 //! The fault suite: tries to break the promise, and the door that stays open. See `tests/faults/README.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod disk_full_backlog;
+mod disk_full_others;
+mod disk_full_published;
+mod disk_low_water;
+mod disk_read_only;
+mod disk_read_only_passing;
 mod harness;
 mod kill_after_roll;
 mod kill_before_answer;
@@ -9,9 +15,15 @@ mod kill_in_recovery;
 mod kill_in_retention;
 mod kill_random;
 mod power_cut;
+mod queue_full;
 mod self_check;
+mod slow_syncs;
 #[path = "../it/support/mod.rs"]
 mod support;
+mod sync_error;
+mod sync_error_lasting;
+mod write_error;
+mod write_error_lasting;
 
 use clap::Parser;
 use harness::Fault;
@@ -32,6 +44,18 @@ const FAULTS: &[Fault] = &[
     kill_in_recovery::FAULT,
     kill_before_answer::FAULT,
     power_cut::FAULT,
+    disk_full_others::FAULT,
+    disk_full_published::FAULT,
+    disk_full_backlog::FAULT,
+    disk_low_water::FAULT,
+    disk_read_only::FAULT,
+    disk_read_only_passing::FAULT,
+    write_error::FAULT,
+    write_error_lasting::FAULT,
+    sync_error::FAULT,
+    sync_error_lasting::FAULT,
+    slow_syncs::FAULT,
+    queue_full::FAULT,
 ];
 
 /// Tries to break the bridge's promise.

@@ -123,6 +123,7 @@ struct Shared {
     next: Arc<AtomicU64>,
     sent: AtomicU64,
     accepted: AtomicU64,
+    refused: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -140,6 +141,7 @@ impl Load {
             next: Arc::clone(next),
             sent: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         });
         let interval = Duration::from_secs_f64(plan.connections as f64 / plan.rate as f64);
@@ -158,6 +160,11 @@ impl Load {
     /// How many were answered 202 so far.
     pub fn accepted(&self) -> u64 {
         self.shared.accepted.load(Ordering::Relaxed)
+    }
+
+    /// How many were answered otherwise so far.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
     }
 
     /// How many were sent so far, whatever became of them.
@@ -187,8 +194,13 @@ impl Shared {
             let request = self.deliveries.request(number);
             let fate = deliver(&mut connection, self.target, &request);
             self.sent.fetch_add(1, Ordering::Relaxed);
-            if matches!(fate, Fate::Accepted(_)) {
-                self.accepted.fetch_add(1, Ordering::Relaxed);
+            let counter = match fate {
+                Fate::Accepted(_) => Some(&self.accepted),
+                Fate::Status(..) => Some(&self.refused),
+                _ => None,
+            };
+            if let Some(counter) = counter {
+                counter.fetch_add(1, Ordering::Relaxed);
             }
             sent.push(Sent {
                 number,

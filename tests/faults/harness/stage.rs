@@ -357,6 +357,15 @@ impl Stage {
         });
     }
 
+    /// Waits until so many more deliveries were answered, but not with 202.
+    pub fn refuse(&mut self, count: u64) {
+        let (load, _) = self.load.as_ref().expect("there is load");
+        let wanted = load.refused() + count;
+        within(PATIENCE, "more deliveries are refused", || {
+            (load.refused() >= wanted).then_some(())
+        });
+    }
+
     /// Waits until so many more deliveries were sent, whatever was answered.
     pub fn send(&mut self, count: u64) {
         let (load, _) = self.load.as_ref().expect("there is load");
