@@ -57,17 +57,19 @@ impl Response {
 
 impl Connection {
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self {
-            stream: BufReader::new(stream),
-        }
+        Self::try_open(address).unwrap()
     }
 
-    /// Sends a request whose length is declared.
+    pub fn try_open(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
+    }
+
+    /// Sends a request whose length is declared, and reads its answer.
     pub fn request(
         &mut self,
         method: &str,
@@ -75,6 +77,18 @@ impl Connection {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Response {
+        self.send_request(method, path, headers, body);
+        self.response()
+    }
+
+    /// Sends a request whose length is declared.
+    pub fn send_request(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) {
         let mut head = format!(
             "{method} {path} HTTP/1.1\r\nhost: bridge\r\ncontent-length: {}\r\n",
             body.len()
@@ -86,7 +100,6 @@ impl Connection {
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(body);
         self.send(&bytes);
-        self.response()
     }
 
     pub fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
@@ -115,7 +128,9 @@ impl Connection {
 
     pub fn try_response(&mut self) -> std::io::Result<Response> {
         let mut line = String::new();
-        self.stream.read_line(&mut line)?;
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
         let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status =
             status.ok_or_else(|| std::io::Error::other(format!("no status line: {line:?}")))?;
@@ -140,6 +155,17 @@ impl Connection {
         response.body = vec![0; length];
         self.stream.read_exact(&mut response.body)?;
         Ok(response)
+    }
+
+    /// Whether a request can be sent: the other side has not closed, nor said anything unasked.
+    pub fn is_alive(&mut self) -> bool {
+        let stream = self.stream.get_mut();
+        let quiet = stream.set_nonblocking(true).and_then(|()| {
+            let peeked = stream.peek(&mut [0]);
+            stream.set_nonblocking(false)?;
+            peeked
+        });
+        quiet.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
     /// Whether the other side has closed.

@@ -255,6 +255,16 @@ impl RealKafka {
 
     /// Everything that stands in these topics now, ordered by topic, partition and offset.
     pub fn read_now(&self, topics: &[&str]) -> Vec<OwnedRecord> {
+        let mut records = Vec::new();
+        self.each_now(topics, |record| records.push(record));
+        records.sort_by(|a, b| {
+            (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset))
+        });
+        records
+    }
+
+    /// Everything that stands in these topics now, one by one; those of a partition in the order of their offsets.
+    pub fn each_now(&self, topics: &[&str], mut each: impl FnMut(OwnedRecord)) {
         let consumer = self.consumer();
         let mut assignment = TopicPartitionList::new();
         let mut missing = HashMap::new();
@@ -270,16 +280,16 @@ impl RealKafka {
         }
         consumer.assign(&assignment).expect("an assignment");
 
-        let mut records = Vec::new();
-        let until = Instant::now() + PATIENCE;
+        let mut until = Instant::now() + PATIENCE;
         while !missing.is_empty() {
             assert!(
                 Instant::now() < until,
-                "no end of {missing:?} within {PATIENCE:?}"
+                "no end of {missing:?}: nothing came for {PATIENCE:?}"
             );
             let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else {
                 continue;
             };
+            until = Instant::now() + PATIENCE;
             let record = owned(&message);
             let place = (record.topic.clone(), record.partition);
             if missing
@@ -288,12 +298,8 @@ impl RealKafka {
             {
                 missing.remove(&place);
             }
-            records.push(record);
+            each(record);
         }
-        records.sort_by(|a, b| {
-            (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset))
-        });
-        records
     }
 
     /// Takes [`SASL_USER`] the right to write to a topic that it still sees.

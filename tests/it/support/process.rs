@@ -24,6 +24,23 @@ pub fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     command(arguments, settings).output().unwrap()
 }
 
+/// A bridge that ended before it listened.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub log: Vec<String>,
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "the bridge ended with {}: {:#?}",
+            self.status, self.log
+        )
+    }
+}
+
 /// A serving bridge; killed when dropped.
 pub struct Serving {
     child: Child,
@@ -35,6 +52,15 @@ pub struct Serving {
 impl Serving {
     /// Starts `serve` and waits until it listens. `settings` come on top of a default secret and free ports.
     pub fn start(journal: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::try_start(journal, settings, &[]).unwrap_or_else(|ended| panic!("{ended}"))
+    }
+
+    /// The same with further variables, as they stand, for a bridge that may end before it listens.
+    pub fn try_start(
+        journal: &Path,
+        settings: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, Ended> {
         let mut all = vec![
             ("WEBHOOK_SECRET", SECRET),
             ("LISTEN", "127.0.0.1:0"),
@@ -50,6 +76,7 @@ impl Serving {
         });
         all.extend_from_slice(settings);
         let mut child = command(&["serve"], &all)
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -63,21 +90,35 @@ impl Serving {
                     .for_each(|line| log.lock().unwrap().push(line))
             }
         });
-        let (ingress, admin) = eventually("the bridge says where it listens", || {
+        let started = eventually("the bridge says where it listens", || {
             let said = log.lock().unwrap().iter().find_map(|line| addresses(line));
-            if said.is_none()
-                && let Some(status) = child.try_wait().unwrap()
-            {
-                panic!("the bridge ended with {status}: {:#?}", log.lock().unwrap());
+            match said {
+                Some(addresses) => Some(Ok(addresses)),
+                None => child.try_wait().unwrap().map(Err),
             }
-            said
         });
-        Self {
-            child,
-            ingress,
-            admin,
-            log,
+        match started {
+            Ok((ingress, admin)) => Ok(Self {
+                child,
+                ingress,
+                admin,
+                log,
+            }),
+            Err(status) => Err(Ended {
+                status,
+                log: log.lock().unwrap().clone(),
+            }),
         }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// What it has logged so far.

@@ -1,0 +1,39 @@
+//! Others fill the disk while Kafka is away: nothing may go to make room. Once the spares are used deliveries are refused, and accepted again as soon as
+//! there is space.
+
+use crate::harness::{Excuse, Fault};
+use crate::support::eventually::eventually;
+
+pub const FAULT: Fault = Fault {
+    name: "disk-full-others",
+    title: "others fill the disk while Kafka is away; then they make room",
+    excuse: Excuse::Refusals(
+        &["disk_full"],
+        "no space, the spare segments are used up, and nothing published is left to give way",
+    ),
+    run: |stage| {
+        let volume = match stage.volume(48, "data=ordered") {
+            Ok(volume) => volume,
+            Err(why) => return stage.skip(why),
+        };
+        stage.start();
+        stage.load_on();
+        for _ in stage.rounds(1, 10) {
+            stage.accept(200);
+            stage.kafka_away();
+            volume.fill();
+            // What is reserved ahead still takes deliveries: the rest of a segment, and the spares.
+            stage.accept(150);
+            stage.refuse(50);
+            assert!(!stage.bridge().is_ready());
+            volume.empty();
+            stage.mended();
+            stage.accept(200);
+            eventually("the bridge is ready", || {
+                stage.bridge().is_ready().then_some(())
+            });
+            stage.kafka_back();
+            stage.settle();
+        }
+    },
+};

@@ -1,0 +1,207 @@
+//! The judge: reads the topics back with a consumer of its own, and compares them with what the sender was told.
+
+use super::load::{Deliveries, Fate, Sent};
+use crate::support::kafka::{OwnedRecord, RealKafka};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use uuid::Uuid;
+
+/// What the topics say about the promise.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    /// Distinct deliveries on the topic, and on the quarantine topic.
+    pub published: u64,
+    pub quarantined: u64,
+    /// Records that repeat an earlier one.
+    pub duplicated: u64,
+    /// Answered 202, and nowhere.
+    pub lost: Vec<Uuid>,
+    /// First occurrences that stand behind a later one of their key.
+    pub out_of_order: u64,
+    /// Whatever else is not as it must be.
+    pub problems: Vec<String>,
+}
+
+/// Judges. `taken` are the deliveries that the fault itself destroyed on disk: they need not be anywhere.
+pub fn judge(
+    kafka: &RealKafka,
+    (topic, quarantine): (&str, &str),
+    deliveries: &Deliveries,
+    sent: &[Sent],
+    taken: &HashSet<Uuid>,
+) -> Verdict {
+    let mut reading = Reading {
+        quarantine,
+        deliveries,
+        seen: HashMap::new(),
+        last: HashMap::new(),
+        verdict: Verdict::default(),
+    };
+    kafka.each_now(&[topic, quarantine], |record| reading.take(&record));
+    let Reading {
+        seen, mut verdict, ..
+    } = reading;
+    compare(&seen, sent, taken, &mut verdict);
+    acceptance_order(&seen, sent, &mut verdict);
+    verdict
+}
+
+/// A record's first occurrence.
+struct First {
+    sequence: u64,
+    /// The number of the delivery, where the record says.
+    number: Option<u64>,
+    quarantined: bool,
+    /// Of key, headers and value.
+    content: u64,
+}
+
+struct Reading<'a> {
+    quarantine: &'a str,
+    deliveries: &'a Deliveries,
+    seen: HashMap<Uuid, First>,
+    /// The last sequence of each key, by first occurrences.
+    last: HashMap<Vec<u8>, u64>,
+    verdict: Verdict,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, record: &OwnedRecord) {
+        let id = record.header("ce_id").and_then(|id| id.parse().ok());
+        let sequence = record.header("ce_sequence").and_then(|it| it.parse().ok());
+        let (Some(id), Some(sequence)) = (id, sequence) else {
+            let place = (record.topic.as_str(), record.partition, record.offset);
+            return self.problem(format!("a record without id or sequence at {place:?}"));
+        };
+        let quarantined = record.topic == self.quarantine;
+        let first = First {
+            sequence,
+            number: (!quarantined).then(|| self.number(record)).flatten(),
+            quarantined,
+            content: content(record),
+        };
+        match self.seen.entry(id) {
+            Entry::Occupied(known) => {
+                self.verdict.duplicated += 1;
+                if known.get().content != first.content {
+                    self.problem(format!("{id} stands there twice, with different contents"));
+                }
+                return;
+            }
+            Entry::Vacant(place) => place.insert(first),
+        };
+        let count = match quarantined {
+            true => &mut self.verdict.quarantined,
+            false => &mut self.verdict.published,
+        };
+        *count += 1;
+        // Quarantined ones have no key, and so no order.
+        if let Some(key) = &record.key {
+            let last = self.last.entry(key.clone()).or_default();
+            if sequence < *last {
+                self.verdict.out_of_order += 1;
+            }
+            *last = sequence.max(*last);
+        }
+    }
+
+    fn number(&self, record: &OwnedRecord) -> Option<u64> {
+        let value: serde_json::Value = serde_json::from_slice(record.value.as_deref()?).ok()?;
+        self.deliveries.number(value.get("state")?.as_str()?)
+    }
+
+    fn problem(&mut self, problem: String) {
+        if self.verdict.problems.len() < 10 {
+            self.verdict.problems.push(problem);
+        }
+    }
+}
+
+/// Every 202 is there, once, with its own contents, on the topic where it belongs.
+fn compare(
+    seen: &HashMap<Uuid, First>,
+    sent: &[Sent],
+    taken: &HashSet<Uuid>,
+    verdict: &mut Verdict,
+) {
+    let mut answered = HashMap::new();
+    let mut problems = Vec::new();
+    for delivery in sent {
+        let id = match delivery.fate {
+            Fate::Accepted(id) => id,
+            Fate::Duplicate(id) => {
+                problems.push(format!(
+                    "delivery {} was taken for a repeat of {id}",
+                    delivery.number
+                ));
+                continue;
+            }
+            _ => continue,
+        };
+        if let Some(other) = answered.insert(id, delivery.number) {
+            problems.push(format!(
+                "the deliveries {other} and {} got the same id {id}",
+                delivery.number
+            ));
+        }
+        let Some(first) = seen.get(&id) else {
+            if !taken.contains(&id) {
+                verdict.lost.push(id);
+            }
+            continue;
+        };
+        let belongs = Deliveries::is_unintelligible(delivery.number);
+        if first.quarantined != belongs {
+            problems.push(format!("{id} is on the wrong topic"));
+        } else if !belongs && first.number != Some(delivery.number) {
+            problems.push(format!(
+                "{id} was given to delivery {} and carries {:?}",
+                delivery.number, first.number
+            ));
+        }
+    }
+    let mut sequences: BTreeMap<u64, Uuid> = BTreeMap::new();
+    for (id, first) in seen {
+        if let Some(other) = sequences.insert(first.sequence, *id) {
+            problems.push(format!("{id} and {other} have the same sequence"));
+        }
+    }
+    // Ids are in the order of acceptance.
+    let ids: Vec<_> = sequences.values().collect();
+    let turned = ids.windows(2).filter(|pair| pair[0] >= pair[1]).count();
+    if turned > 0 {
+        problems.push(format!("{turned} ids are not in the order of sequences"));
+    }
+    problems.truncate(10);
+    verdict.problems.extend(problems);
+}
+
+/// A delivery that was sent after another had been answered has the later sequence: known from the sender's side alone.
+fn acceptance_order(seen: &HashMap<Uuid, First>, sent: &[Sent], verdict: &mut Verdict) {
+    let mut by_number: Vec<_> = sent.iter().collect();
+    by_number.sort_by_key(|delivery| (delivery.connection, delivery.number));
+    let mut turned = 0;
+    let mut last = (u64::MAX, 0);
+    for delivery in by_number {
+        let Fate::Accepted(id) = delivery.fate else {
+            continue;
+        };
+        let Some(first) = seen.get(&id) else { continue };
+        if last.0 == delivery.connection && first.sequence < last.1 {
+            turned += 1;
+        }
+        last = (delivery.connection, first.sequence);
+    }
+    if turned > 0 {
+        verdict.problems.push(format!(
+            "{turned} deliveries have an earlier sequence than one answered before they were sent"
+        ));
+    }
+}
+
+fn content(record: &OwnedRecord) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&record.topic, &record.key, &record.headers, &record.value).hash(&mut hasher);
+    hasher.finish()
+}

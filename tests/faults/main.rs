@@ -1,0 +1,179 @@
+//! The fault suite: tries to break the promise, and the door that stays open. See `tests/faults/README.md`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod disk_full_backlog;
+mod disk_full_others;
+mod disk_full_published;
+mod disk_low_water;
+mod disk_read_only;
+mod disk_read_only_passing;
+mod harness;
+mod kill_after_roll;
+mod kill_before_answer;
+mod kill_in_footer;
+mod kill_in_recovery;
+mod kill_in_retention;
+mod kill_random;
+mod power_cut;
+mod queue_full;
+mod self_check;
+mod slow_syncs;
+#[path = "../it/support/mod.rs"]
+mod support;
+mod sync_error;
+mod sync_error_lasting;
+mod write_error;
+mod write_error_lasting;
+
+use clap::Parser;
+use harness::Fault;
+use harness::stage::{Effort, Stage};
+use harness::table::{self, Row};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use support::kafka::RealKafka;
+
+/// All faults, in the order in which they are played.
+const FAULTS: &[Fault] = &[
+    self_check::FAULT,
+    kill_random::FAULT,
+    kill_after_roll::FAULT,
+    kill_in_footer::FAULT,
+    kill_in_retention::FAULT,
+    kill_in_recovery::FAULT,
+    kill_before_answer::FAULT,
+    power_cut::FAULT,
+    disk_full_others::FAULT,
+    disk_full_published::FAULT,
+    disk_full_backlog::FAULT,
+    disk_low_water::FAULT,
+    disk_read_only::FAULT,
+    disk_read_only_passing::FAULT,
+    write_error::FAULT,
+    write_error_lasting::FAULT,
+    sync_error::FAULT,
+    sync_error_lasting::FAULT,
+    slow_syncs::FAULT,
+    queue_full::FAULT,
+];
+
+/// Tries to break the bridge's promise.
+#[derive(Parser)]
+struct Options {
+    /// Which faults; all where none is named. A name's beginning followed by `*` stands for several
+    names: Vec<String>,
+    /// How often each is played
+    #[arg(long)]
+    rounds: Option<u64>,
+    /// The long form
+    #[arg(long)]
+    long: bool,
+    /// Lists the faults and ends
+    #[arg(long)]
+    list: bool,
+    /// Prints the table as JSON
+    #[arg(long)]
+    json: bool,
+    /// Repeats the random choices of an earlier run
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if options.list {
+        FAULTS
+            .iter()
+            .for_each(|fault| println!("{:24} {}", fault.name, fault.title));
+        return ExitCode::SUCCESS;
+    }
+    let chosen = match choose(&options.names) {
+        Ok(chosen) => chosen,
+        Err(unknown) => {
+            eprintln!("there is no fault {unknown}; --list shows them");
+            return ExitCode::from(64);
+        }
+    };
+    let Some(kafka) = RealKafka::from_env() else {
+        return ExitCode::from(77);
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let effort = Effort {
+        long: options.long,
+        rounds: options.rounds,
+        seed: options
+            .seed
+            .unwrap_or(now.as_nanos() as u64 >> 10 & 0xffff_ffff),
+    };
+    eprintln!("seed {}", effort.seed);
+    let rows: Vec<Row> = chosen
+        .into_iter()
+        .map(|fault| play(&kafka, fault, effort))
+        .collect();
+    if options.json {
+        let rows: Vec<_> = rows.iter().map(Row::json).collect();
+        println!("{}", serde_json::Value::from(rows));
+    } else {
+        println!();
+        table::print(&rows);
+    }
+    // As everywhere: where nobody reads what was skipped, it counts as failed.
+    let skips_fail = std::env::var("CI").as_deref() == Ok("true");
+    let failed = |row: &&Row| !row.violations.is_empty() || skips_fail && row.skipped.is_some();
+    let failed = rows.iter().filter(failed).count();
+    if failed > 0 {
+        eprintln!("{failed} of {} faults broke the promise", rows.len());
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn choose(names: &[String]) -> Result<Vec<&'static Fault>, &str> {
+    let matches = |fault: &Fault, name: &str| match name.strip_suffix('*') {
+        Some(beginning) => fault.name.starts_with(beginning),
+        None => fault.name == name,
+    };
+    let unknown = names
+        .iter()
+        .find(|name| !FAULTS.iter().any(|fault| matches(fault, name)));
+    if let Some(unknown) = unknown {
+        return Err(unknown);
+    }
+    let wanted = |fault: &&Fault| names.is_empty() || names.iter().any(|name| matches(fault, name));
+    Ok(FAULTS.iter().filter(wanted).collect())
+}
+
+/// Plays one fault. A panic is a violation like any other.
+fn play(kafka: &RealKafka, fault: &Fault, effort: Effort) -> Row {
+    eprintln!("== {}: {}", fault.name, fault.title);
+    let begun = Instant::now();
+    let mut stage = Stage::new(kafka.clone(), fault, effort);
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        (fault.run)(&mut stage);
+        stage.finish(fault)
+    }));
+    let mut row = played.unwrap_or_else(|panic| Row {
+        fault: fault.name,
+        violations: vec![words(&*panic)],
+        ..Row::default()
+    });
+    row.took = begun.elapsed();
+    if !row.violations.is_empty() {
+        let log = stage.log();
+        let last = log.len().saturating_sub(40);
+        eprintln!("the bridge's last words:");
+        log[last..].iter().for_each(|line| eprintln!("  {line}"));
+        row.violations
+            .iter()
+            .for_each(|violation| eprintln!("VIOLATION {violation}"));
+    }
+    eprintln!("   {:.1} s", row.took.as_secs_f64());
+    row
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "a panic without words".to_owned())
+}
