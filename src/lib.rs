@@ -18,10 +18,11 @@
 //!
 //! # Where to read
 //! A request is one function, [`ingest::Ingest::take`], behind [`http::webhook`]. A publication is [`publisher`]. What ICR sends and
-//! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes. [`app`]
-//! wires them; [`cli`] holds the commands; [`config`] and [`metrics`] are the two tables that operators meet.
+//! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes; [`survey`] looks
+//! through it for deliveries. [`app`] wires them; [`cli`] holds the commands; [`config`] and [`metrics`] are the two tables that operators meet.
 //!
-//! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {domain, journal}`.
+//! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {domain, journal}`,
+//! `cli → survey → {domain, journal}`.
 
 pub mod app;
 pub mod cli;
@@ -36,4 +37,5 @@ pub mod publisher;
 pub mod readiness;
 pub mod shutdown;
 pub mod simulator;
+pub mod survey;
 pub mod telemetry;

@@ -53,6 +53,15 @@ impl Selection {
                 || self.names(&names(delivery)))
     }
 
+    /// Whether a record that cannot be read as a delivery belongs to it. `tagged`: its tag was read, and [`Selection::may_match`]
+    /// spoke for it.
+    pub fn matches_unreadable(&self, tagged: bool, fate: Fate) -> bool {
+        let by_tag = self.since.is_some() || self.until.is_some() || !self.apps.is_empty();
+        let by_contents =
+            !(self.ids.is_empty() && self.events.is_empty() && self.organizations.is_empty());
+        (tagged || !by_tag) && !by_contents && any(&self.fates, |wanted| *wanted == fate)
+    }
+
     fn names(&self, names: &Names) -> bool {
         any(&self.events, |event| names.event.as_ref() == Some(event))
             && any(&self.organizations, |organization| {

@@ -17,4 +17,5 @@ mod promtool;
 mod publisher;
 mod real_kafka;
 mod support;
+mod survey;
 mod trouble;
