@@ -6,19 +6,20 @@
 //!   held, and one that this bridge cannot understand.
 //! - What cannot be read is said ([`Step::Missing`], [`Step::Unnoted`]), never passed in silence. What retention has deleted is not
 //!   missing.
-//! - It changes nothing, works beside a live bridge, and holds one record, one segment's outcome log and the reader's buffer in memory.
+//! - It changes nothing, works beside a live bridge, and holds one record, and one segment's footer and outcome log in memory.
+//!
+//! Most records are passed by their tag alone (see [`sieve`](crate::journal::sieve)).
 
 use crate::domain::delivery::{DecodeError, Delivery};
 use crate::domain::outcome::{Fate, Outcome};
-use crate::domain::selection::Selection;
+use crate::domain::selection::{Judgement, Selection};
 use crate::domain::tag::Tag;
 use crate::journal::Sequence;
 use crate::journal::outcomes::Noted;
-use crate::journal::reader::{Next, Reader};
+use crate::journal::sieve::{Sieve, Sifted, Wanted};
 use crate::journal::view::View;
 use std::collections::VecDeque;
 use std::io;
-use std::time::Duration;
 
 /// A delivery that belongs to the selection.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ enum Why {
 pub struct Survey<'v> {
     view: &'v View,
     selection: Selection,
-    reader: Reader,
+    sieve: Sieve,
     /// All copies there were when the survey began, in order.
     copies: Vec<Sequence>,
     /// Those not met yet.
@@ -105,6 +106,16 @@ struct Candidate {
     copy: bool,
     /// Whether its tag was read, and spoke for it.
     tagged: bool,
+    /// Whether its outcome alone decides: its record was not read.
+    mentioned: bool,
+}
+
+/// A step without what it borrows.
+enum Walked {
+    Found(Candidate),
+    Missing(Gap),
+    Unnoted(Sequence, io::Error),
+    End,
 }
 
 /// What comes next in the journal.
@@ -125,7 +136,7 @@ impl<'v> Survey<'v> {
         Ok(Self {
             view,
             selection,
-            reader: view.reader(from)?,
+            sieve: view.sieve(from),
             ahead: copies.iter().copied().collect(),
             copies,
             gap: None,
@@ -141,37 +152,69 @@ impl<'v> Survey<'v> {
     /// # Errors
     /// The system's, for a file that cannot be read at present. The next call tries again.
     pub fn step(&mut self) -> io::Result<Step<'_>> {
+        Ok(match self.walk(false)? {
+            Walked::Found(candidate) => Step::Found(self.found(candidate)),
+            Walked::Missing(Gap { from, to, why }) => Step::Missing {
+                from,
+                to,
+                written_off: why == Why::WrittenOff,
+            },
+            Walked::Unnoted(from, error) => Step::Unnoted { from, error },
+            Walked::End => Step::End,
+        })
+    }
+
+    /// The sequence of the next delivery of the selection, read no further than that takes; `None` at the end. What comes in the way
+    /// is left to a later [`Survey::step`] over the same ground.
+    ///
+    /// # Errors
+    /// As [`Survey::step`].
+    pub fn mention(&mut self) -> io::Result<Option<Sequence>> {
+        loop {
+            match self.walk(true)? {
+                Walked::Found(candidate) => return Ok(Some(candidate.sequence)),
+                Walked::Missing(_) | Walked::Unnoted(..) => {}
+                Walked::End => return Ok(None),
+            }
+        }
+    }
+
+    /// After [`View::refresh`]: goes on with what is new, with the outcomes and copies that there are now.
+    ///
+    /// # Errors
+    /// Where the folder of held records cannot be read.
+    pub fn renew(&mut self) -> io::Result<()> {
+        let copies = self.view.held()?;
+        let next = self.sieve.position();
+        let ahead = copies.iter().copied().filter(|copy| *copy >= next);
+        self.ahead = ahead.collect();
+        self.copies = copies;
+        self.noted = None;
+        Ok(())
+    }
+
+    fn walk(&mut self, mention: bool) -> io::Result<Walked> {
         loop {
             let candidate = match self.candidate.take() {
                 Some(waiting) => waiting,
-                None => match self.advance()? {
+                None => match self.advance(mention)? {
                     Ahead::Candidate(candidate) => candidate,
-                    Ahead::Missing(Gap { from, to, why }) => {
-                        let written_off = why == Why::WrittenOff;
-                        return Ok(Step::Missing {
-                            from,
-                            to,
-                            written_off,
-                        });
-                    }
-                    Ahead::End => return Ok(Step::End),
+                    Ahead::Missing(gap) => return Ok(Walked::Missing(gap)),
+                    Ahead::End => return Ok(Walked::End),
                 },
             };
             if let Err(error) = self.look_up(candidate.sequence) {
                 self.candidate = Some(candidate);
-                return Ok(Step::Unnoted {
-                    from: candidate.sequence,
-                    error,
-                });
+                return Ok(Walked::Unnoted(candidate.sequence, error));
             }
             if self.belongs(candidate) {
-                return Ok(Step::Found(self.found(candidate)));
+                return Ok(Walked::Found(candidate));
             }
         }
     }
 
     /// The next record that its tag does not rule out, or what is missing before it.
-    fn advance(&mut self) -> io::Result<Ahead> {
+    fn advance(&mut self, mention: bool) -> io::Result<Ahead> {
         loop {
             if let Some(gap) = self.gap.take() {
                 match self.cross(gap)? {
@@ -179,40 +222,52 @@ impl<'v> Survey<'v> {
                     None => continue,
                 }
             }
-            match self.reader.next(Duration::ZERO)? {
-                Next::Record(stored) => {
-                    let sequence = stored.sequence;
-                    while self.ahead.front().is_some_and(|copy| *copy <= sequence) {
-                        self.ahead.pop_front();
-                    }
-                    if !self.selection.may_match(stored.tag) {
-                        continue;
-                    }
-                    self.record.clear();
-                    self.record.extend_from_slice(stored.body);
-                    return Ok(Ahead::Candidate(Candidate {
-                        sequence,
-                        copy: false,
-                        tagged: Tag::decode(stored.tag).is_some(),
-                    }));
+            let selection = &self.selection;
+            let mut tagged = false;
+            let mut judge = |_, tag: &[u8], head: &[u8]| {
+                tagged = Tag::decode(tag).is_some();
+                match selection.judge(tag, Delivery::peek_id(head)) {
+                    Judgement::No => Wanted::No,
+                    Judgement::Yes if mention => Wanted::Mention,
+                    Judgement::Yes | Judgement::Perhaps => Wanted::Whole,
                 }
-                Next::Missing {
+            };
+            let (sequence, mentioned) = match self.sieve.next(&mut judge, &mut self.record)? {
+                Sifted::Whole(sequence) => (sequence, false),
+                Sifted::Mentioned(sequence) => (sequence, true),
+                Sifted::Missing {
                     from,
                     to,
                     written_off,
-                } => self.gap = Some(self.explained(from, to, written_off)),
-                Next::Idle | Next::Closed => match self.ahead.front().zip(self.ahead.back()) {
+                } => {
+                    self.pass_copies(from);
+                    self.gap = Some(self.explained(from, to, written_off));
+                    continue;
+                }
+                Sifted::End => {
+                    self.pass_copies(self.sieve.position());
+                    let Some((&from, &to)) = self.ahead.front().zip(self.ahead.back()) else {
+                        return Ok(Ahead::End);
+                    };
                     // Copies beyond the last record.
-                    Some((&from, &to)) => {
-                        self.gap = Some(Gap {
-                            from,
-                            to,
-                            why: Why::Deleted,
-                        });
-                    }
-                    None => return Ok(Ahead::End),
-                },
-            }
+                    let why = Why::Deleted;
+                    self.gap = Some(Gap { from, to, why });
+                    continue;
+                }
+            };
+            return Ok(Ahead::Candidate(Candidate {
+                sequence,
+                copy: false,
+                tagged,
+                mentioned,
+            }));
+        }
+    }
+
+    /// Copies of records that are there say nothing new.
+    fn pass_copies(&mut self, next: Sequence) {
+        while self.ahead.front().is_some_and(|copy| *copy < next) {
+            self.ahead.pop_front();
         }
     }
 
@@ -272,6 +327,7 @@ impl<'v> Survey<'v> {
                     sequence,
                     copy: true,
                     tagged: false,
+                    mentioned: false,
                 }))
             }
             // Released since, and what was noted of it went with its segment.
@@ -324,6 +380,9 @@ impl<'v> Survey<'v> {
 
     fn belongs(&self, candidate: Candidate) -> bool {
         let fate = self.fate(candidate);
+        if candidate.mentioned {
+            return self.selection.matches_fate(fate);
+        }
         match Delivery::decode(&self.record) {
             Ok(delivery) => self.selection.matches(&delivery, fate),
             Err(_) => self.selection.matches_unreadable(candidate.tagged, fate),

@@ -1,14 +1,18 @@
 //! Reading a journal without opening it for writing: beside a live bridge, or on a copy.
 //!
-//! A view is a picture of the moment at which it was opened. It takes no lock and changes nothing. What a live writer is in the middle
+//! A view is a picture of the moment at which it was opened or last refreshed. It takes no lock and changes nothing. What a live writer is in the middle
 //! of looks like a torn tail, or for a moment like damage; therefore a picture with damage in it is taken again, a few times.
 use super::catalog::{Catalog, Shelf};
 use super::load::{self, Folder, Verdict};
 use super::outcomes::{self, Noted};
 use super::reader::{Next, Reader};
 pub use super::repair::{Repair, repair};
+use super::sieve::Sieve;
 use super::storage::Storage;
-use super::{Ledger, Observer, OpenError, Sequence, core, cursor, held, recovery, verify};
+use super::{
+    Ledger, Observer, OpenError, Progress, Sequence, core, cursor, held, recovery, verify,
+};
+use parking_lot::Mutex;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -16,14 +20,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a look that shows damage is repeated, and how long after: a group is written in a fraction of it.
-const LOOKS: usize = 3;
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const LOOKS: usize = 3;
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// A read-only look at a journal's folder.
 pub struct View {
-    shelf: Arc<Shelf>,
+    pub(super) shelf: Arc<Shelf>,
+    /// As of when the view was opened.
     folder: Folder,
-    progress: super::Progress,
+    pub(super) progress: Mutex<Progress>,
 }
 
 /// One finding of `journal verify`.
@@ -83,18 +88,15 @@ impl View {
         };
         for loaded in &folder.segments {
             let segment = loaded.segment(progress.sequence, storage.now_millis());
-            let taken = if segment.damaged { loaded.base } else { 0 };
-            catalog.last = catalog.last.max(segment.last).max(taken);
-            if loaded.verdict(progress.sequence) != Verdict::Empty {
-                catalog.segments.insert(loaded.base, segment);
-            }
+            let empty = loaded.verdict(progress.sequence) == Verdict::Empty;
+            catalog.enter(segment, empty);
         }
         let shelf = Shelf::new(Arc::clone(storage), dir.to_owned(), Arc::new(Silent));
         *shelf.catalog.lock() = catalog;
         Ok(Self {
             shelf: Arc::new(shelf),
             folder,
-            progress,
+            progress: Mutex::new(progress),
         })
     }
 
@@ -105,7 +107,7 @@ impl View {
     pub fn ledger(&self) -> io::Result<Ledger> {
         let held = held::Held::open(&*self.shelf.storage, &self.shelf.dir)?;
         let last = self.shelf.catalog.lock().last.max(held.highest());
-        Ok(core::ledger(last, self.progress, &held))
+        Ok(core::ledger(last, self.progress(), &held))
     }
 
     /// Checks every byte that is claimed to be written. Changes nothing.
@@ -135,6 +137,11 @@ impl View {
         Ok(Reader::patient(Arc::clone(&self.shelf), from))
     }
 
+    /// A sieve over the same; it never waits.
+    pub fn sieve(&self, from: Sequence) -> Sieve {
+        Sieve::new(Arc::clone(&self.shelf), from)
+    }
+
     /// The last outcome noted for each sequence in `from..=to`, in order.
     ///
     /// # Errors
@@ -145,9 +152,11 @@ impl View {
         to: Sequence,
         each: &mut dyn FnMut(Sequence, &[u8]),
     ) -> io::Result<()> {
-        for loaded in &self.folder.segments {
-            if loaded.base <= to && loaded.limit > from {
-                let noted = self.noted(loaded.base)?;
+        let bases: Vec<Sequence> = self.shelf.catalog.lock().segments.keys().copied().collect();
+        for base in bases {
+            let span = self.segment_of(base);
+            if span.start <= to && span.end > from {
+                let noted = self.noted(base)?;
                 let wanted = noted
                     .iter()
                     .filter(|(sequence, _)| (from..=to).contains(sequence));
@@ -188,9 +197,9 @@ impl View {
         base..next.unwrap_or(Sequence::MAX)
     }
 
-    /// How far publishing was when the view was opened.
-    pub fn progress(&self) -> super::Progress {
-        self.progress
+    /// How far publishing was when the view was opened, or refreshed.
+    pub fn progress(&self) -> Progress {
+        *self.progress.lock()
     }
 
     /// Whether it should stand in a segment that is damaged, or cannot be opened.

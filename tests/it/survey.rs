@@ -15,6 +15,7 @@ use icr_bridge::domain::selection::Selection;
 use icr_bridge::domain::signature::Signature;
 use icr_bridge::domain::tag::Tag;
 use icr_bridge::journal::reader::Next;
+use icr_bridge::journal::storage::Storage;
 use icr_bridge::journal::view::{View, repair};
 use icr_bridge::journal::{Journal, Options, Progress, Sequence};
 use icr_bridge::survey::{Step, Survey};
@@ -299,17 +300,7 @@ fn one_that_was_held_and_whose_release_was_not_noted_is_unknown() {
 #[test]
 fn what_damage_took_is_said_and_a_copy_of_it_is_found() {
     let storage = filled(60, 40);
-    for number in [5_u64, 6, 7] {
-        let place = [
-            &(1000 * number).to_le_bytes()[..],
-            &u128::from(number).to_be_bytes(),
-        ]
-        .concat();
-        storage.edit(&log(1), |bytes| {
-            let at = bytes.windows(place.len()).position(|bytes| bytes == place);
-            bytes[at.unwrap()] ^= 1;
-        });
-    }
+    (5..=7).for_each(|number| flip_record(&storage, number));
     let seen = all(&storage);
     assert_eq!(
         &seen[3..6],
@@ -366,4 +357,154 @@ fn a_record_that_is_no_delivery_is_found_where_nothing_of_its_contents_is_asked_
         survey(&view(&storage), since, 1),
         [Seen::Delivery(1, Fate::Pending)]
     );
+}
+
+fn flip_record(storage: &SimStorage, number: u64) {
+    let place = [
+        &(1000 * number).to_le_bytes()[..],
+        &u128::from(number).to_be_bytes(),
+    ]
+    .concat();
+    storage.edit(&log(1), |bytes| {
+        let at = bytes.windows(place.len()).position(|bytes| bytes == place);
+        bytes[at.unwrap()] ^= 1;
+    });
+}
+
+fn mentioned(view: &View, selection: Selection) -> Vec<Sequence> {
+    let mut survey = Survey::new(view, selection, 1).unwrap();
+    std::iter::from_fn(|| survey.mention().unwrap()).collect()
+}
+
+#[test]
+fn records_that_tag_or_id_rule_out_are_not_even_read() {
+    let storage = filled(60, 40);
+    flip_record(&storage, 5);
+    let id = Selection {
+        ids: vec![Uuid::from_u128(7)],
+        ..Selection::default()
+    };
+    let seen = survey(&view(&storage), id, 1);
+    assert_eq!(seen, [Seen::Delivery(7, Fate::Published)]);
+    let even = Selection {
+        events: vec!["suspended".to_owned()],
+        ..Selection::default()
+    };
+    assert_eq!(mentioned(&view(&storage), even).len(), 30);
+    assert_eq!(all(&storage)[4], Seen::Missing(5, 5), "it is read here");
+}
+
+#[test]
+fn what_is_mentioned_is_what_is_found() {
+    let storage = filled(60, 40);
+    let text = |text: &str| vec![text.to_owned()];
+    let selections = [
+        Selection::default(),
+        Selection {
+            events: text("suspended"),
+            organizations: text("o1"),
+            ..Selection::default()
+        },
+        Selection {
+            fates: vec![Fate::Pending],
+            apps: text("default"),
+            ..Selection::default()
+        },
+        Selection {
+            since: Some(Millis(50_000)),
+            fates: vec![Fate::Published],
+            ..Selection::default()
+        },
+    ];
+    for selection in selections {
+        let found = survey(&view(&storage), selection.clone(), 1);
+        let found: Vec<Sequence> = found
+            .iter()
+            .map(|seen| match seen {
+                Seen::Delivery(sequence, _) => *sequence,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(mentioned(&view(&storage), selection), found);
+    }
+}
+
+#[test]
+fn after_a_refresh_it_goes_on_with_what_is_new() {
+    let storage = SimStorage::new(5);
+    let journal = open(&storage);
+    let view = view(&storage);
+    let mut survey = Survey::new(&view, Selection::default(), 1).unwrap();
+    let mut expected = 1;
+    let mut meets = |survey: &mut Survey<'_>, last: u64| {
+        assert!(!view.refresh().unwrap());
+        survey.renew().unwrap();
+        loop {
+            match survey.step().unwrap() {
+                Step::Found(found) => assert_eq!(found.sequence, expected),
+                Step::End => break,
+                other => panic!("{other:?}"),
+            }
+            expected += 1;
+        }
+        assert_eq!(expected, last + 1);
+    };
+    meets(&mut survey, 0);
+    // Across several segments, some of them sealed between two looks.
+    for number in 1..=120 {
+        deliver(&journal, number);
+        if number.is_multiple_of(7) {
+            meets(&mut survey, number);
+        }
+    }
+    meets(&mut survey, 120);
+    journal.close();
+    meets(&mut survey, 120);
+    let journal = open(&storage);
+    meets(&mut survey, 120);
+    deliver(&journal, 121);
+    meets(&mut survey, 121);
+    journal.close();
+}
+
+#[test]
+fn a_refresh_sees_outcomes_and_copies_and_forgets_what_retention_took() {
+    let storage = SimStorage::new(5);
+    let deleting = Options {
+        retention_bytes: 0,
+        ..options()
+    };
+    let (journal, _) = open_with(&storage, deleting).unwrap();
+    (1..=60).for_each(|number| deliver(&journal, number));
+    let view = view(&storage);
+    assert_eq!(survey(&view, Selection::default(), 1).len(), 60);
+    (1..=60).for_each(|sequence| note(&journal, sequence, &published(sequence)));
+    journal.save_progress(progress(60, 0), true).unwrap();
+    journal.tend();
+    assert!(!view.refresh().unwrap());
+    let left = survey(&view, Selection::default(), 1);
+    assert!(left.len() < 60);
+    assert!(
+        left.iter()
+            .all(|seen| matches!(seen, Seen::Delivery(_, Fate::Published))),
+        "{left:?}"
+    );
+    journal.close();
+}
+
+#[test]
+fn another_journal_in_the_same_folder_is_noticed() {
+    let storage = filled(60, 40);
+    let view = view(&storage);
+    for (file, _) in storage.snapshot() {
+        storage.remove(&file).unwrap();
+    }
+    let journal = open(&storage);
+    deliver(&journal, 1);
+    assert!(view.refresh().unwrap());
+    assert_eq!(
+        survey(&view, Selection::default(), 1),
+        [Seen::Delivery(1, Fate::Pending)]
+    );
+    journal.close();
 }
