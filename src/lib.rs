@@ -21,8 +21,11 @@
 //! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes. [`app`]
 //! wires them; [`cli`] holds the commands; [`config`] and [`metrics`] are the two tables that operators meet. [`simulator`] makes
 //! deliveries as ICR does, and [`load`] sends them and tells what became of each.
+//! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes; [`survey`] looks
+//! through it for deliveries. [`app`] wires them; [`cli`] holds the commands; [`config`] and [`metrics`] are the two tables that operators meet.
 //!
-//! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {domain, journal}`.
+//! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {domain, journal}`,
+//! `cli → survey → {domain, journal}`.
 
 pub mod app;
 pub mod cli;
@@ -38,4 +41,5 @@ pub mod publisher;
 pub mod readiness;
 pub mod shutdown;
 pub mod simulator;
+pub mod survey;
 pub mod telemetry;

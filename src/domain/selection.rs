@@ -1,6 +1,6 @@
 //! Which deliveries somebody means: for `inspect` and `replay`, the same words with the same meaning.
 //!
-//! A selection is judged in two steps, so that a journal of millions is passed quickly: [`Selection::may_match`] looks at the tag
+//! A selection is judged in two steps, so that a journal of millions is passed quickly: [`Selection::judge`] looks at tag and id
 //! alone and rules most out, [`Selection::matches`] looks at the whole delivery and decides.
 
 use super::delivery::{Delivery, Millis};
@@ -31,16 +31,53 @@ pub struct Selection {
     pub fates: Vec<Fate>,
 }
 
+/// What tag and id say of a delivery; its fate is another matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// It does not belong.
+    No,
+    /// The whole delivery must be looked at.
+    Perhaps,
+    /// It belongs.
+    Yes,
+}
+
 impl Selection {
     /// Whether a delivery with this tag can belong to it. A tag that cannot be read rules nothing out.
     pub fn may_match(&self, tag: &[u8]) -> bool {
+        self.judge(tag, None) != Judgement::No
+    }
+
+    /// Whether a delivery with this tag and this id, as far as they can be read, belongs to it.
+    pub fn judge(&self, tag: &[u8], id: Option<Uuid>) -> Judgement {
+        if id.is_some_and(|id| !any(&self.ids, |wanted| *wanted == id)) {
+            return Judgement::No;
+        }
         let Some(tag) = Tag::decode(tag) else {
-            return true;
+            return Judgement::Perhaps;
         };
         let app = |name: &String| Tag::app_hash(name) == tag.app;
         // The glance that made the tag may have missed an event, never mistaken it.
         let event = |name: &String| tag.kind.is_none_or(|kind| kind == EventKind::of(name));
-        self.in_time(tag.accepted_at) && any(&self.apps, app) && any(&self.events, event)
+        if !(self.in_time(tag.accepted_at) && any(&self.apps, app) && any(&self.events, event)) {
+            return Judgement::No;
+        }
+        // A hash may stand for two names, and `Other` does for many.
+        let named = tag.kind.is_some_and(|kind| kind != EventKind::Other);
+        let certain = id.is_some()
+            && self.apps.is_empty()
+            && self.organizations.is_empty()
+            && (self.events.is_empty() || named);
+        if certain {
+            Judgement::Yes
+        } else {
+            Judgement::Perhaps
+        }
+    }
+
+    /// Whether this is a fate that it asks for.
+    pub fn matches_fate(&self, fate: Fate) -> bool {
+        any(&self.fates, |wanted| *wanted == fate)
     }
 
     /// Whether a delivery with this fate belongs to it.
@@ -48,9 +85,18 @@ impl Selection {
         self.in_time(delivery.accepted_at)
             && any(&self.ids, |id| *id == delivery.id)
             && any(&self.apps, |app| app == delivery.app)
-            && any(&self.fates, |wanted| *wanted == fate)
+            && self.matches_fate(fate)
             && (self.events.is_empty() && self.organizations.is_empty()
                 || self.names(&names(delivery)))
+    }
+
+    /// Whether a record that cannot be read as a delivery belongs to it. `tagged`: its tag was read, and [`Selection::judge`] did not
+    /// rule it out.
+    pub fn matches_unreadable(&self, tagged: bool, fate: Fate) -> bool {
+        let by_tag = self.since.is_some() || self.until.is_some() || !self.apps.is_empty();
+        let by_contents =
+            !(self.ids.is_empty() && self.events.is_empty() && self.organizations.is_empty());
+        (tagged || !by_tag) && !by_contents && self.matches_fate(fate)
     }
 
     fn names(&self, names: &Names) -> bool {
@@ -211,6 +257,31 @@ mod tests {
             assert_eq!(fails.may_match(&tag(PAYLOAD)), !seen_in_tag, "{fails:?}");
             assert!(fails.may_match(b"no tag of ours"), "{fails:?}");
         }
+    }
+
+    #[test]
+    fn tag_and_id_decide_alone_where_they_can() {
+        let id = Some(Uuid::from_u128(7));
+        for (holds, fails) in pairs() {
+            let by_contents = !(holds.organizations.is_empty() && holds.apps.is_empty());
+            let expected = if by_contents {
+                Judgement::Perhaps
+            } else {
+                Judgement::Yes
+            };
+            assert_eq!(holds.judge(&tag(PAYLOAD), id), expected, "{holds:?}");
+            assert_eq!(holds.judge(&tag(PAYLOAD), None), Judgement::Perhaps);
+            assert_eq!(holds.judge(b"no tag of ours", id), Judgement::Perhaps);
+            let decided = fails.organizations.is_empty() && fails.fates.is_empty();
+            let judged = fails.judge(&tag(PAYLOAD), id);
+            assert_eq!(judged == Judgement::No, decided, "{fails:?}");
+        }
+        let unknown = Selection {
+            events: vec!["brandNew".to_owned()],
+            ..Selection::default()
+        };
+        let tag = tag(r#"{"event":"brandOld"}"#);
+        assert_eq!(unknown.judge(&tag, id), Judgement::Perhaps);
     }
 
     #[test]

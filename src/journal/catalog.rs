@@ -66,7 +66,7 @@ impl Segment {
 }
 
 /// All segments, in order.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Catalog {
     /// By base sequence.
     pub segments: BTreeMap<Sequence, Segment>,
@@ -81,6 +81,20 @@ pub(super) struct Catalog {
 }
 
 impl Catalog {
+    /// Enters a segment as found on disk; of one that is empty only that something came before it.
+    pub fn enter(&mut self, segment: Segment, empty: bool) {
+        // A damaged segment's name is not used again; what it held, if anything, is unknown.
+        let taken = if segment.damaged {
+            segment.header.base
+        } else {
+            0
+        };
+        self.last = self.last.max(segment.last).max(taken);
+        if !empty {
+            self.segments.insert(segment.header.base, segment);
+        }
+    }
+
     /// Where reading of `sequence` starts: its segment, or the first after it.
     pub fn locate(&self, sequence: Sequence) -> Option<&Segment> {
         let before = self.segments.range(..=sequence).next_back();

@@ -135,46 +135,64 @@ impl Folder {
     }
 }
 
-/// Reads the folder.
-pub(super) fn folder(storage: &dyn Storage, dir: &Path) -> Result<Folder, OpenError> {
+/// The names in a folder that mean something.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    /// Segments, in order: base, name, bytes.
+    pub segments: Vec<(Sequence, String, u64)>,
+    pub spares: Vec<(String, u64)>,
+    pub outcomes: Vec<(Sequence, u64)>,
+    pub leftovers: Vec<(String, Option<String>)>,
+}
+
+/// Lists the folder.
+pub(super) fn listed(storage: &dyn Storage, dir: &Path) -> Result<Listed, OpenError> {
     let io = |source| OpenError::Io {
         path: dir.to_owned(),
         source,
     };
-    let mut folder = Folder {
-        cursor: cursor::read(storage, dir)?,
-        ..Folder::default()
-    };
-    let mut found = Vec::new();
+    let mut listed = Listed::default();
     for entry in storage.list(dir).map_err(io)? {
         let name = entry.name;
         let (stem, extension) = name.split_once('.').unwrap_or((&name, ""));
         let base = base(stem);
         match (base, extension) {
-            (Some(base), "log" | "log.damaged") => found.push((base, name, entry.bytes)),
-            (Some(base), "outcomes") => folder.outcomes.push((base, entry.bytes)),
-            (_, "tmp" | "repair") => folder.leftovers.push((name, None)),
-            (None, "") if name.starts_with("spare-") => folder.spares.push((name, entry.bytes)),
+            (Some(base), "log" | "log.damaged") => listed.segments.push((base, name, entry.bytes)),
+            (Some(base), "outcomes") => listed.outcomes.push((base, entry.bytes)),
+            (_, "tmp" | "repair") => listed.leftovers.push((name, None)),
+            (None, "") if name.starts_with("spare-") => listed.spares.push((name, entry.bytes)),
             _ => {}
         }
     }
     // The repaired segment sorts before its damaged original, whose last renaming a crash prevented.
-    found.sort();
-    found.dedup_by(|later, earlier| {
+    listed.segments.sort();
+    listed.segments.dedup_by(|later, earlier| {
         let twin = later.0 == earlier.0;
         if twin {
             let name = later.1.clone();
             let backup = format!("{name}.bak");
-            folder.leftovers.push((name, Some(backup)));
+            listed.leftovers.push((name, Some(backup)));
         }
         twin
     });
-    let bases: Vec<_> = found.iter().skip(1).map(|(base, ..)| *base).collect();
+    Ok(listed)
+}
+
+/// Reads the folder.
+pub(super) fn folder(storage: &dyn Storage, dir: &Path) -> Result<Folder, OpenError> {
+    let cursor = cursor::read(storage, dir)?;
+    let listed = listed(storage, dir)?;
+    let mut folder = Folder {
+        cursor,
+        spares: listed.spares,
+        outcomes: listed.outcomes,
+        leftovers: listed.leftovers,
+        segments: Vec::new(),
+    };
+    let bases: Vec<_> = listed.segments.iter().skip(1).map(|file| file.0).collect();
     let limits = bases.into_iter().chain([Sequence::MAX]);
-    for ((base, name, bytes), limit) in found.into_iter().zip(limits) {
-        folder
-            .segments
-            .push(segment(storage, dir, (base, name, bytes), limit)?);
+    for (file, limit) in listed.segments.into_iter().zip(limits) {
+        folder.segments.push(segment(storage, dir, file, limit)?);
     }
     Ok(folder)
 }

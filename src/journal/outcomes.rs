@@ -7,8 +7,8 @@ use super::Sequence;
 use super::bytes::{u32_at, u64_at};
 use super::catalog::Shelf;
 use super::storage::{Access, Storage, StorageFile};
-use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -164,29 +164,68 @@ fn split(bytes: &[u8]) -> Option<(Sequence, &[u8], &[u8])> {
     Some((u64_at(entry, 8)?, entry.get(ENTRY..)?, after))
 }
 
-/// The last outcome of each sequence in `from..=to` of one log, in order. A log that is missing or foreign has none.
-pub(super) fn read(
-    storage: &dyn Storage,
-    dir: &Path,
-    base: Sequence,
-    range: std::ops::RangeInclusive<Sequence>,
-    each: &mut dyn FnMut(Sequence, &[u8]),
-) -> io::Result<()> {
-    let file = match storage.open(&dir.join(name(base)), Access::Read) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        opened => opened?,
+/// The last outcome noted of each of a segment's records: its log in memory.
+pub struct Noted {
+    span: Range<Sequence>,
+    bytes: Vec<u8>,
+    /// Where each outcome stands in `bytes`, by sequence.
+    index: Vec<(Sequence, Range<usize>)>,
+}
+
+impl Noted {
+    pub(super) fn nothing(span: Range<Sequence>) -> Self {
+        Self {
+            span,
+            bytes: Vec::new(),
+            index: Vec::new(),
+        }
+    }
+
+    /// Whether it speaks for this sequence.
+    pub fn covers(&self, sequence: Sequence) -> bool {
+        self.span.contains(&sequence)
+    }
+
+    /// What was noted of it, if anything.
+    pub fn of(&self, sequence: Sequence) -> Option<&[u8]> {
+        let place = self.index.binary_search_by_key(&sequence, |entry| entry.0);
+        let (_, place) = self.index.get(place.ok()?)?;
+        self.bytes.get(place.clone())
+    }
+
+    /// All of it, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Sequence, &[u8])> {
+        let outcome = |place: &Range<usize>| self.bytes.get(place.clone()).unwrap_or_default();
+        self.index
+            .iter()
+            .map(move |(sequence, place)| (*sequence, outcome(place)))
+    }
+}
+
+/// Reads the log of the segment that holds `span`, which starts with its base. One that is missing or foreign has no outcomes.
+pub(super) fn load(storage: &dyn Storage, dir: &Path, span: Range<Sequence>) -> io::Result<Noted> {
+    let bytes = match storage.open(&dir.join(name(span.start)), Access::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        opened => contents(&*opened?)?,
     };
-    let bytes = contents(&*file)?;
-    let Some(found) = entries(&bytes) else {
-        return Ok(());
-    };
-    let wanted = found.filter(|(sequence, _, _)| range.contains(sequence));
-    let last: BTreeMap<Sequence, &[u8]> = wanted
-        .map(|(sequence, outcome, _)| (sequence, outcome))
-        .collect();
-    last.into_iter()
-        .for_each(|(sequence, outcome)| each(sequence, outcome));
-    Ok(())
+    let mut index = Vec::new();
+    let mut end = HEADER as usize;
+    for (sequence, outcome, length) in entries(&bytes).into_iter().flatten() {
+        end += length as usize;
+        if span.contains(&sequence) {
+            index.push((sequence, end - outcome.len()..end));
+        }
+    }
+    // Stable: of several entries the last stays last.
+    index.sort_by_key(|entry| entry.0);
+    index.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
+    Ok(Noted { span, bytes, index })
 }
 
 /// Where the good entries of a log end, if something else follows them.

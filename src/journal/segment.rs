@@ -268,19 +268,27 @@ pub(super) struct Indexed<'a> {
 }
 
 /// The entries of a footer's payload, in order.
-pub(super) fn entries(mut payload: &[u8]) -> impl Iterator<Item = Indexed<'_>> {
+pub(super) fn entries(payload: &[u8]) -> impl Iterator<Item = Indexed<'_>> {
+    let mut at = 0;
     std::iter::from_fn(move || {
-        let tag_end = ENTRY + usize::from(u8_at(payload, 16)?);
-        let head_end = tag_end + usize::from(u8_at(payload, 17)?);
-        let entry = Indexed {
-            sequence: u64_at(payload, 0)?,
-            position: u64_at(payload, 8)?,
-            tag: payload.get(ENTRY..tag_end)?,
-            head: payload.get(tag_end..head_end)?,
-        };
-        payload = payload.get(head_end..)?;
+        let (entry, length) = entry(payload, at)?;
+        at += length;
         Some(entry)
     })
+}
+
+/// The entry that stands at `at` in a footer's payload, and its length.
+pub(super) fn entry(payload: &[u8], at: usize) -> Option<(Indexed<'_>, usize)> {
+    let payload = payload.get(at..)?;
+    let tag_end = ENTRY + usize::from(u8_at(payload, 16)?);
+    let head_end = tag_end + usize::from(u8_at(payload, 17)?);
+    let entry = Indexed {
+        sequence: u64_at(payload, 0)?,
+        position: u64_at(payload, 8)?,
+        tag: payload.get(ENTRY..tag_end)?,
+        head: payload.get(tag_end..head_end)?,
+    };
+    Some((entry, head_end))
 }
 
 /// Seals a segment whose good frames end at `end`: footer, sync; then cut and trailer, sync. A crash in between leaves a segment

@@ -1,27 +1,34 @@
 //! Reading a journal without opening it for writing: beside a live bridge, or on a copy.
 //!
-//! A view is a picture of the moment at which it was opened. It takes no lock and changes nothing. What a live writer is in the middle
+//! A view is a picture of the moment at which it was opened or last refreshed. It takes no lock and changes nothing. What a live writer is in the middle
 //! of looks like a torn tail, or for a moment like damage; therefore a picture with damage in it is taken again, a few times.
 use super::catalog::{Catalog, Shelf};
 use super::load::{self, Folder, Verdict};
+use super::outcomes::{self, Noted};
 use super::reader::{Next, Reader};
 pub use super::repair::{Repair, repair};
+use super::sieve::Sieve;
 use super::storage::Storage;
-use super::{Ledger, Observer, OpenError, Sequence, core, held, outcomes, recovery, verify};
+use super::{
+    Ledger, Observer, OpenError, Progress, Sequence, core, cursor, held, recovery, verify,
+};
+use parking_lot::Mutex;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a look that shows damage is repeated, and how long after: a group is written in a fraction of it.
-const LOOKS: usize = 3;
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const LOOKS: usize = 3;
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// A read-only look at a journal's folder.
 pub struct View {
-    shelf: Arc<Shelf>,
+    pub(super) shelf: Arc<Shelf>,
+    /// As of when the view was opened.
     folder: Folder,
-    progress: super::Progress,
+    pub(super) progress: Mutex<Progress>,
 }
 
 /// One finding of `journal verify`.
@@ -81,18 +88,15 @@ impl View {
         };
         for loaded in &folder.segments {
             let segment = loaded.segment(progress.sequence, storage.now_millis());
-            let taken = if segment.damaged { loaded.base } else { 0 };
-            catalog.last = catalog.last.max(segment.last).max(taken);
-            if loaded.verdict(progress.sequence) != Verdict::Empty {
-                catalog.segments.insert(loaded.base, segment);
-            }
+            let empty = loaded.verdict(progress.sequence) == Verdict::Empty;
+            catalog.enter(segment, empty);
         }
         let shelf = Shelf::new(Arc::clone(storage), dir.to_owned(), Arc::new(Silent));
         *shelf.catalog.lock() = catalog;
         Ok(Self {
             shelf: Arc::new(shelf),
             folder,
-            progress,
+            progress: Mutex::new(progress),
         })
     }
 
@@ -103,7 +107,7 @@ impl View {
     pub fn ledger(&self) -> io::Result<Ledger> {
         let held = held::Held::open(&*self.shelf.storage, &self.shelf.dir)?;
         let last = self.shelf.catalog.lock().last.max(held.highest());
-        Ok(core::ledger(last, self.progress, &held))
+        Ok(core::ledger(last, self.progress(), &held))
     }
 
     /// Checks every byte that is claimed to be written. Changes nothing.
@@ -133,6 +137,11 @@ impl View {
         Ok(Reader::patient(Arc::clone(&self.shelf), from))
     }
 
+    /// A sieve over the same; it never waits.
+    pub fn sieve(&self, from: Sequence) -> Sieve {
+        Sieve::new(Arc::clone(&self.shelf), from)
+    }
+
     /// The last outcome noted for each sequence in `from..=to`, in order.
     ///
     /// # Errors
@@ -143,19 +152,90 @@ impl View {
         to: Sequence,
         each: &mut dyn FnMut(Sequence, &[u8]),
     ) -> io::Result<()> {
-        for loaded in &self.folder.segments {
-            if loaded.base <= to && loaded.limit > from {
-                let range = from.max(loaded.base)..=to.min(loaded.limit - 1);
-                outcomes::read(
-                    &*self.shelf.storage,
-                    &self.shelf.dir,
-                    loaded.base,
-                    range,
-                    each,
-                )?;
+        let bases: Vec<Sequence> = self.shelf.catalog.lock().segments.keys().copied().collect();
+        for base in bases {
+            let span = self.segment_of(base);
+            if span.start <= to && span.end > from {
+                let noted = self.noted(base)?;
+                let wanted = noted
+                    .iter()
+                    .filter(|(sequence, _)| (from..=to).contains(sequence));
+                wanted.for_each(|(sequence, outcome)| each(sequence, outcome));
             }
         }
         Ok(())
+    }
+
+    /// What was noted of the records of the segment in which `sequence` stands: as of now, not of when the view was opened.
+    ///
+    /// # Errors
+    /// Where a log that is there cannot be read. One that is missing has no outcomes.
+    pub fn noted(&self, sequence: Sequence) -> io::Result<Noted> {
+        outcomes::load(
+            &*self.shelf.storage,
+            &self.shelf.dir,
+            self.segment_of(sequence),
+        )
+    }
+
+    /// Stands in for [`View::noted`] where that cannot be read.
+    pub fn nothing_noted(&self, sequence: Sequence) -> Noted {
+        Noted::nothing(self.segment_of(sequence))
+    }
+
+    /// The sequences of the segment in which this one stands, or should.
+    fn segment_of(&self, sequence: Sequence) -> Range<Sequence> {
+        let catalog = self.shelf.catalog.lock();
+        let Some(segment) = catalog.locate(sequence) else {
+            return sequence..Sequence::MAX;
+        };
+        let base = segment.header.base;
+        if base > sequence {
+            return sequence..base;
+        }
+        let next = catalog.after(base).map(|segment| segment.header.base);
+        base..next.unwrap_or(Sequence::MAX)
+    }
+
+    /// How far publishing was when the view was opened, or refreshed.
+    pub fn progress(&self) -> Progress {
+        *self.progress.lock()
+    }
+
+    /// Whether it should stand in a segment that is damaged, or cannot be opened.
+    pub fn is_damaged(&self, sequence: Sequence) -> bool {
+        let catalog = self.shelf.catalog.lock();
+        let segment = catalog.locate(sequence);
+        segment.is_some_and(|segment| {
+            let span = segment.header.base..=segment.last;
+            segment.is_hole() && span.contains(&sequence)
+        })
+    }
+
+    /// Up to here retention has deleted by now: a live bridge goes on with it.
+    pub fn floor_now(&self) -> Sequence {
+        let read = cursor::read(&*self.shelf.storage, &self.shelf.dir).ok();
+        let slot = read.and_then(|read| read.best);
+        let before = self.shelf.catalog.lock().floor;
+        slot.map_or(before, |slot| slot.floor.max(before))
+    }
+
+    /// The sequences of which there is a copy now, in order; also above the cursor.
+    ///
+    /// # Errors
+    /// Where the folder of held records cannot be read. One that is missing is empty.
+    pub fn held(&self) -> io::Result<Vec<Sequence>> {
+        let held = held::Held::open(&*self.shelf.storage, &self.shelf.dir)?;
+        Ok(held.up_to(Sequence::MAX))
+    }
+
+    /// The note and the body of a held record. `NotFound` where it was released meanwhile, `InvalidData` where the copy is damaged.
+    ///
+    /// # Errors
+    /// These, and the system's.
+    pub fn read_held(&self, sequence: Sequence) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        let held = held::Held::unknown(&self.shelf.dir);
+        held.read(&*self.shelf.storage, sequence)
     }
 
     pub(super) fn shelf(&self) -> &Shelf {

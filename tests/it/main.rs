@@ -18,4 +18,5 @@ mod promtool;
 mod publisher;
 mod real_kafka;
 mod support;
+mod survey;
 mod trouble;

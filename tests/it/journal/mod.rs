@@ -7,7 +7,7 @@
 )]
 mod corruption;
 mod failing_disk;
-mod harness;
+pub mod harness;
 mod held;
 mod model;
 mod ordinary;
