@@ -1,11 +1,13 @@
 //! The command line: one file a command. Each returns how the process ends; only `main` ends it.
 
 mod check_config;
+mod completions;
 mod demo;
 mod healthcheck;
 mod journal;
 #[expect(dead_code, reason = "used by the commands that follow")]
 mod selection;
+mod send;
 mod serve;
 mod stats;
 
@@ -79,6 +81,9 @@ enum Command {
     Serve,
     /// Shows the whole bridge at work: no Kafka, no Docker, nothing to configure
     Demo(demo::Options),
+    /// Sends signed deliveries, one or many, to any ICR endpoint, and tells what became of them
+    #[command(after_long_help = send::LONG_HELP, after_help = "`icr-bridge send --help` explains secrets, expectations and latencies, and shows examples.")]
+    Send(send::Options),
     /// Checks the configuration and prints what is in force, secrets masked
     CheckConfig,
     /// Asks a running bridge whether it can store deliveries (exit 0) or not (exit 1)
@@ -92,6 +97,13 @@ enum Command {
     /// Looks after the journal's files
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Prints what a shell needs to complete the command line
+    #[command(
+        after_help = "bash: icr-bridge completions bash > ~/.local/share/bash-completion/completions/icr-bridge\n\
+        zsh:  icr-bridge completions zsh > \"${fpath[1]}/_icr-bridge\"\n\
+        fish: icr-bridge completions fish > ~/.config/fish/completions/icr-bridge.fish"
+    )]
+    Completions(completions::Options),
 }
 
 impl Cli {
@@ -114,10 +126,12 @@ impl Cli {
         match self.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::run(variables),
             Command::Demo(options) => demo::run(options),
+            Command::Send(options) => send::run(options, variables),
             Command::CheckConfig => check_config::run(variables),
             Command::Healthcheck => healthcheck::run(variables),
             Command::Stats(options) => stats::run(options, variables),
             Command::Journal(command) => journal::run(command, variables),
+            Command::Completions(options) => completions::run(&options),
         }
     }
 }

@@ -22,6 +22,20 @@ pub(super) fn read(env: &mut Environment) -> Vec<App> {
     apps
 }
 
+/// The secrets of one app; what is wrong with them, and with nothing else, goes to `env`.
+pub(super) fn secrets_of(env: &mut Environment, app: &str) -> Option<SecretSet> {
+    env.problems.clear();
+    if app == DEFAULT_APP {
+        return default_app(env).map(|app| app.secrets);
+    }
+    let text = env.text("APP_SECRET_FILES").unwrap_or_default().to_owned();
+    let mut entries = text
+        .split(',')
+        .filter_map(|entry| entry.trim().split_once('='));
+    let (_, path) = entries.find(|(name, _)| *name == app)?;
+    app_with_file(env, "APP_SECRET_FILES", app, path).map(|app| app.secrets)
+}
+
 fn default_app(env: &mut Environment) -> Option<App> {
     let variable = env.typed("WEBHOOK_SECRET").map(str::to_owned);
     let file = env.typed("WEBHOOK_SECRET_FILE").map(str::to_owned);

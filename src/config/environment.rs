@@ -158,7 +158,7 @@ impl Environment {
 }
 
 /// A size with or without a binary unit.
-fn parse_size(text: &str) -> Option<u64> {
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

@@ -11,10 +11,12 @@ pub mod settings;
 mod show;
 
 use crate::domain::record::RecordSettings;
+use crate::domain::signature::SecretSet;
 use crate::journal;
 use crate::publisher::properties;
 pub use apps::DEFAULT_APP;
 pub use environment::Problem;
+pub(crate) use environment::parse_size;
 use environment::{Environment, nearest, size};
 pub use secrets::{App, SecretSource};
 use std::collections::BTreeMap;
@@ -172,6 +174,17 @@ pub fn journal_dir(variables: Variables) -> PathBuf {
             .text("JOURNAL_DIR")
             .unwrap_or_default(),
     )
+}
+
+/// The secrets of one app alone, for `send`; `None` where the environment names none for it.
+pub fn secrets_of(variables: Variables, app: &str) -> Result<Option<SecretSet>, ConfigError> {
+    let mut env = Environment::new(variables);
+    let secrets = apps::secrets_of(&mut env, app);
+    if env.problems.is_empty() {
+        Ok(secrets)
+    } else {
+        Err(ConfigError(env.problems))
+    }
 }
 
 /// The admin address alone: for `healthcheck`.

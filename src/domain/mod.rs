@@ -11,7 +11,7 @@ pub mod envelope;
 pub mod event;
 mod fields;
 pub mod glance;
-mod json;
+pub(crate) mod json;
 pub mod normalize;
 pub mod outcome;
 pub mod reasons;

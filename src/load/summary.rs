@@ -14,10 +14,8 @@ const PRECISION: u8 = 3;
 /// Counts and latencies of a run. `answered + no answer + unsent` is the number of all that were due.
 #[derive(Clone)]
 pub struct Summary {
-    /// Answers by status.
-    pub statuses: BTreeMap<u16, u64>,
-    /// Answers by [`super::Answer::word`], where they have one.
-    pub words: BTreeMap<String, u64>,
+    /// Answers by status and [`super::Answer::word`], where they have one.
+    pub answers: BTreeMap<(u16, Option<String>), u64>,
     /// Deliveries without an answer, by reason.
     pub no_answer: BTreeMap<NoAnswer, u64>,
     /// Deliveries that were due, and for which no connection was free until the end.
@@ -31,8 +29,7 @@ impl std::fmt::Debug for Summary {
     /// Leaves out the histogram, which is long.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Summary")
-            .field("statuses", &self.statuses)
-            .field("words", &self.words)
+            .field("answers", &self.answers)
             .field("no_answer", &self.no_answer)
             .field("unsent", &self.unsent)
             .field("elapsed", &self.elapsed)
@@ -49,8 +46,7 @@ impl Default for Summary {
         #[allow(clippy::expect_used)]
         let latencies = latencies.expect("three digits are allowed");
         Self {
-            statuses: BTreeMap::new(),
-            words: BTreeMap::new(),
+            answers: BTreeMap::new(),
             no_answer: BTreeMap::new(),
             unsent: 0,
             elapsed: Duration::ZERO,
@@ -64,10 +60,8 @@ impl Summary {
     pub fn count<T>(&mut self, fate: &Fate<T>) {
         match &fate.outcome {
             Outcome::Answered(answer) => {
-                *self.statuses.entry(answer.status).or_default() += 1;
-                if let Some(word) = answer.word() {
-                    *self.words.entry(word).or_default() += 1;
-                }
+                let kind = (answer.status, answer.word());
+                *self.answers.entry(kind).or_default() += 1;
                 self.latencies
                     .saturating_record(fate.latency.as_micros() as u64);
             }
@@ -87,7 +81,7 @@ impl Summary {
 
     /// Deliveries with an answer, whatever it says.
     pub fn answered(&self) -> u64 {
-        self.statuses.values().sum()
+        self.answers.values().sum()
     }
 
     /// Deliveries that were sent and got no answer.
@@ -97,12 +91,17 @@ impl Summary {
 
     /// Answers with this status.
     pub fn status(&self, status: u16) -> u64 {
-        self.statuses.get(&status).copied().unwrap_or_default()
+        self.sum(|(known, _)| *known == status)
     }
 
     /// Answers with this word.
     pub fn word(&self, word: &str) -> u64 {
-        self.words.get(word).copied().unwrap_or_default()
+        self.sum(|(_, known)| known.as_deref() == Some(word))
+    }
+
+    fn sum(&self, of: impl Fn(&(u16, Option<String>)) -> bool) -> u64 {
+        let counted = self.answers.iter().filter(|(kind, _)| of(kind));
+        counted.map(|(_, count)| count).sum()
     }
 
     /// Answers a second.
