@@ -83,7 +83,7 @@ enum Command {
     Demo(demo::Options),
     /// Sends signed deliveries, one or many, to any ICR endpoint, and tells what became of them
     #[command(after_long_help = send::LONG_HELP, after_help = "`icr-bridge send --help` explains secrets, expectations and latencies, and shows examples.")]
-    Send(send::Options),
+    Send(Box<send::Options>),
     /// Checks the configuration and prints what is in force, secrets masked
     CheckConfig,
     /// Asks a running bridge whether it can store deliveries (exit 0) or not (exit 1)
@@ -126,7 +126,7 @@ impl Cli {
         match self.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::run(variables),
             Command::Demo(options) => demo::run(options),
-            Command::Send(options) => send::run(options, variables),
+            Command::Send(options) => send::run(&options, variables),
             Command::CheckConfig => check_config::run(variables),
             Command::Healthcheck => healthcheck::run(variables),
             Command::Stats(options) => stats::run(options, variables),

@@ -36,8 +36,8 @@ enum SendError {
     Config(ConfigError),
 }
 
-pub(super) fn run(options: Options, variables: Variables) -> Exit {
-    let sent = Job::prepare(&options, variables).and_then(|job| perform(job, options.json));
+pub(super) fn run(options: &Options, variables: Variables) -> Exit {
+    let sent = Job::prepare(options, variables).and_then(|job| perform(job, options.json));
     match sent {
         Ok(exit) => exit,
         Err(SendError::Usage(message)) => {

@@ -110,7 +110,7 @@ pub(super) struct Load {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
     /// Deliveries a second, on a fixed schedule (open loop), such as 500 or 0.5
-    #[arg(long, value_name = "R", value_parser = rate)]
+    #[arg(long, value_name = "R", value_parser = rate, allow_negative_numbers = true)]
     pub(super) rate: Option<f64>,
     /// How long to send, such as 30s, 5m or 1h
     #[arg(long, value_name = "TIME", value_parser = duration)]

@@ -1,5 +1,8 @@
 //! The commands as a shell sees them: output, exit codes, help.
 
+mod completions;
+mod send;
+
 use crate::support::app::{SECRET, TestApp};
 use crate::support::process::{Serving, run};
 use std::process::Output;
@@ -44,6 +47,8 @@ fn help_names_every_command_and_every_exit_code() {
     for word in [
         "serve",
         "demo",
+        "send",
+        "completions",
         "check-config",
         "healthcheck",
         "stats",

@@ -3,8 +3,8 @@
 use super::eventually::eventually;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -40,6 +40,23 @@ struct State {
     ended: AtomicBool,
     requests: AtomicU64,
     connections: AtomicU64,
+    seen: Mutex<Vec<Seen>>,
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Request line and headers, as they came.
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Seen {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        let found = headers.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value)
+    }
 }
 
 impl Endpoint {
@@ -53,6 +70,7 @@ impl Endpoint {
             ended: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            seen: Mutex::default(),
         });
         let thread = std::thread::spawn({
             let state = Arc::clone(&state);
@@ -72,6 +90,11 @@ impl Endpoint {
     /// Requests that have come completely.
     pub fn requests(&self) -> u64 {
         self.state.requests.load(Ordering::Acquire)
+    }
+
+    /// The requests in the order in which they came.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.seen.lock().unwrap().clone()
     }
 
     /// Connections that were accepted.
@@ -132,7 +155,8 @@ fn serve(listener: &TcpListener, state: &Arc<State>) {
 }
 
 fn converse(mut stream: TcpStream, state: &State) {
-    while request(&mut stream).is_some() {
+    while let Some(seen) = request(&mut stream) {
+        state.seen.lock().unwrap().push(seen);
         let number = state.requests.fetch_add(1, Ordering::AcqRel);
         let (bytes, last) = match (state.reply)(number) {
             Reply::Bytes(bytes) => (bytes, false),
@@ -158,22 +182,21 @@ fn converse(mut stream: TcpStream, state: &State) {
 }
 
 /// Reads one request with a declared length; none at the connection's end.
-fn request(stream: &mut TcpStream) -> Option<()> {
+pub fn request(stream: &mut impl Read) -> Option<Seen> {
     let mut bytes = Vec::new();
     loop {
         let end = bytes
             .windows(4)
             .position(|window: &[u8]| window == b"\r\n\r\n");
         if let Some(end) = end {
-            let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:"))?
-                .trim()
-                .parse::<usize>()
-                .unwrap();
-            if bytes.len() >= end + 4 + length {
-                return Some(());
+            let mut seen = Seen {
+                head: String::from_utf8_lossy(&bytes[..end]).into_owned(),
+                body: bytes[end + 4..].to_vec(),
+            };
+            let length: usize = seen.header("content-length")?.parse().unwrap();
+            if seen.body.len() >= length {
+                seen.body.truncate(length);
+                return Some(seen);
             }
         }
         let mut more = [0; 4096];
