@@ -4,6 +4,7 @@ mod captured;
 mod events;
 mod expect;
 mod job;
+mod json;
 mod options;
 mod progress;
 mod report;
@@ -54,20 +55,20 @@ pub(super) fn run(options: &Options, variables: Variables) -> Exit {
     }
 }
 
-fn perform(job: Job, json: bool) -> Result<Exit, SendError> {
+fn perform(job: Job, as_json: bool) -> Result<Exit, SendError> {
     let failed = |error: io::Error| SendError::Io(error.to_string());
     raise_file_limit(job.plan.concurrency)?;
     let stop = Stop::default();
     progress::stop_on_signals(stop.clone()).map_err(failed)?;
-    let watch = Watch::new(&job, json);
+    let watch = Watch::new(&job, as_json);
     let progress = Progress::start(&job);
     let plan = job.plan.clone();
     let observer = Arc::clone(&watch).observer(progress.clone());
     let summary = load::run(plan, job.source.clone(), observer, &stop).map_err(failed)?;
     progress.finish();
     let tally = watch.tally();
-    let printed = if json {
-        report::json(&job, &summary, &tally)
+    let printed = if as_json {
+        json::print(&job, &summary, &tally)
     } else {
         report::text(&job, &summary, &tally)
     };

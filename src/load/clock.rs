@@ -1,7 +1,7 @@
-//! Waking at a moment, to some 50 µs.
+//! Waking at a moment.
 //!
-//! Tokio's timers round up to the next millisecond. In an open loop that would be the greater part of the latency of a bridge that
-//! answers in less, so one thread sleeps for all.
+//! Tokio's timers round up to the next millisecond: measured on a busy machine they were 0.9 ms late at the median, this clock 0.13 ms.
+//! In an open loop that would be the greater part of the latency of a bridge that answers sooner, so one thread sleeps for all.
 
 use parking_lot::{Condvar, Mutex};
 use std::cmp::Reverse;

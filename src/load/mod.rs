@@ -80,10 +80,9 @@ impl Plan {
     /// How many deliveries the plan comes to, where it says so before it runs.
     pub fn total(&self) -> Option<u64> {
         let within = match (self.pace, self.duration) {
-            (Pace::Open { rate }, Some(duration)) => Some((rate * duration.as_secs_f64()).ceil()),
+            (Pace::Open { rate }, Some(duration)) => Some(before(rate * duration.as_secs_f64())),
             _ => None,
         };
-        let within = within.map(|deliveries| deliveries as u64);
         match (self.count, within) {
             (Some(count), Some(within)) => Some(count.min(within)),
             (count, within) => count.or(within),
@@ -97,6 +96,12 @@ impl Plan {
             Pace::Open { rate } => Some(Duration::from_secs_f64(number as f64 / rate)),
         }
     }
+}
+
+/// How many of 0, 1, 2 … are less than `end`, which is not quite exact.
+fn before(end: f64) -> u64 {
+    const INEXACT: f64 = 1e-6;
+    (end - INEXACT).ceil().max(0.0) as u64
 }
 
 /// One HTTP request, and whatever the caller wants to find again in its [`Fate`].
@@ -158,4 +163,29 @@ pub trait Observer<T>: Send + Sync + 'static {
 
 impl<T> Observer<T> for () {
     fn fate(&self, _: Fate<T>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_comes_to_what_is_due_within_its_duration() {
+        let total = |rate: f64, millis: u64, count: Option<u64>| {
+            let target = Target::parse("http://127.0.0.1:1/").unwrap();
+            let plan = Plan {
+                pace: Pace::Open { rate },
+                duration: Some(Duration::from_millis(millis)),
+                count,
+                ..Plan::new(target)
+            };
+            plan.total()
+        };
+        assert_eq!(total(100.0, 300, None), Some(30));
+        assert_eq!(total(1.1, 10_000, None), Some(11));
+        assert_eq!(total(3.0, 1100, None), Some(4));
+        assert_eq!(total(0.5, 1000, None), Some(1));
+        assert_eq!(total(100.0, 300, Some(7)), Some(7));
+        assert_eq!(total(100.0, 300, Some(70)), Some(30));
+    }
 }

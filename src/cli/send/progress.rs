@@ -33,21 +33,22 @@ impl Progress {
             (false, None) => ProgressBar::no_length(),
         };
         let template = if job.plan.total().is_some() {
-            "{bar:24} {pos}/{len}  {per_sec}  {elapsed}, {eta} left  {answers}"
+            "{bar:24} {pos}/{len}  {rate}  {elapsed}, {eta} left  {answers}"
         } else {
-            "{spinner} {pos}  {per_sec}  {elapsed}  {answers}"
+            "{spinner} {pos}  {rate}  {elapsed}  {answers}"
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             let shown = Arc::clone(&answers);
-            bar.set_style(style.with_key(
-                "answers",
-                move |_: &ProgressState, out: &mut dyn Write| {
-                    for (kind, count) in shown.lock().iter() {
-                        // The bar has no other way to fail than this.
-                        let _ = write!(out, "{kind}: {count}  ");
-                    }
-                },
-            ));
+            let rate = |state: &ProgressState, out: &mut dyn Write| {
+                // The bar has no other way to fail than this; so below.
+                let _ = write!(out, "{:.0}/s", state.per_sec());
+            };
+            let answers = move |_: &ProgressState, out: &mut dyn Write| {
+                for (kind, count) in shown.lock().iter() {
+                    let _ = write!(out, "{kind}: {count}  ");
+                }
+            };
+            bar.set_style(style.with_key("rate", rate).with_key("answers", answers));
         }
         if !bar.is_hidden() {
             bar.enable_steady_tick(TICK);

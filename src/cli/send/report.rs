@@ -1,11 +1,9 @@
-//! What a run came to, for people and for programs.
+//! What a run came to, for people.
 
 use super::expect::{Kind, Tally, Verdict};
 use super::job::Job;
 use crate::load::{Answer, NoAnswer, Outcome, Pace, Summary, Target};
 use anstyle::{AnsiColor, Style};
-use serde::Serialize;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -48,7 +46,7 @@ pub(super) fn each(name: &str, width: usize, outcome: &Outcome, verdict: Verdict
     ));
 }
 
-/// For people.
+/// The answer of a single delivery, or the summary of many.
 pub(super) fn text(job: &Job, summary: &Summary, tally: &Tally) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     match &tally.last {
@@ -205,124 +203,7 @@ fn hint(reason: NoAnswer, target: &Target) -> String {
     }
 }
 
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-/// The JSON object.
-#[derive(Serialize)]
-struct Report<'a> {
-    target: String,
-    as_expected: bool,
-    deliveries: u64,
-    answered: u64,
-    unanswered: u64,
-    unsent: u64,
-    alarms: u64,
-    unexpected: u64,
-    elapsed_seconds: f64,
-    answers_per_second: f64,
-    kinds: BTreeMap<&'static str, KindReport>,
-    statuses: BTreeMap<String, u64>,
-    words: BTreeMap<&'a str, u64>,
-    no_answer: BTreeMap<&'static str, u64>,
-    latency_from: &'static str,
-    /// Null where there is no answer.
-    latency_ms: Option<BTreeMap<&'static str, f64>>,
-    examples: &'a [String],
-    /// Of a single delivery.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<AnswerReport>,
-}
-
-#[derive(Serialize)]
-struct KindReport {
-    sent: u64,
-    expected: &'static str,
-    as_expected: u64,
-    alarms: u64,
-}
-
-#[derive(Serialize)]
-struct AnswerReport {
-    status: u16,
-    word: Option<String>,
-    id: Option<String>,
-    detail: Option<String>,
-}
-
-/// For programs.
-pub(super) fn json(job: &Job, summary: &Summary, tally: &Tally) -> io::Result<()> {
-    let report = Report::new(job, summary, tally);
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, &report)?;
-    writeln!(out)
-}
-
-impl<'a> Report<'a> {
-    fn new(job: &Job, summary: &'a Summary, tally: &'a Tally) -> Self {
-        let mut statuses = BTreeMap::new();
-        let mut words = BTreeMap::new();
-        for ((status, word), count) in &summary.answers {
-            *statuses.entry(status.to_string()).or_default() += count;
-            if let Some(word) = word {
-                *words.entry(word.as_str()).or_default() += count;
-            }
-        }
-        let answered = summary.answered() > 0;
-        let latency =
-            |(name, share): &(&'static str, f64)| (*name, millis(summary.latency(*share)));
-        Self {
-            target: job.plan.target.to_string(),
-            as_expected: tally.is_as_expected(summary),
-            deliveries: summary.deliveries(),
-            answered: summary.answered(),
-            unanswered: summary.unanswered(),
-            unsent: summary.unsent,
-            alarms: tally.alarms(),
-            unexpected: tally.unexpected(),
-            elapsed_seconds: summary.elapsed.as_secs_f64(),
-            answers_per_second: summary.throughput(),
-            kinds: tally
-                .kinds
-                .iter()
-                .map(|(kind, counts)| {
-                    (
-                        kind.name(),
-                        KindReport {
-                            sent: counts.sent,
-                            expected: kind.expected(),
-                            as_expected: counts.as_expected,
-                            alarms: counts.alarms,
-                        },
-                    )
-                })
-                .collect(),
-            statuses,
-            words,
-            no_answer: summary
-                .no_answer
-                .iter()
-                .map(|(reason, count)| (reason.name(), *count))
-                .collect(),
-            latency_from: match job.plan.pace {
-                Pace::Closed => "sending",
-                Pace::Open { .. } => "schedule",
-            },
-            latency_ms: answered.then(|| PERCENTILES.iter().map(latency).collect()),
-            examples: &tally.examples,
-            answer: tally
-                .last
-                .as_ref()
-                .filter(|_| job.single)
-                .and_then(|(_, outcome)| {
-                    outcome.answer().map(|answer| AnswerReport {
-                        status: answer.status,
-                        word: answer.word(),
-                        id: answer.id(),
-                        detail: answer.detail(),
-                    })
-                }),
-        }
-    }
+/// In milliseconds, to the microsecond.
+pub(super) fn millis(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e3
 }

@@ -18,14 +18,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(job: &Job, json: bool) -> Arc<Self> {
+    pub(super) fn new(job: &Job, as_json: bool) -> Arc<Self> {
         let (events, names_width) = match &job.source {
             What::Events(events) => (Some(Arc::clone(events)), None),
             What::Captured(captured) => {
                 let widths = captured
                     .iter()
                     .map(|captured| captured.name.chars().count());
-                (None, widths.max().filter(|_| !json))
+                (None, widths.max().filter(|_| !as_json))
             }
             What::Payload(_) | What::Payloads(_) => (None, None),
         };

@@ -409,7 +409,7 @@ fn the_summary_tells_throughput_and_percentiles() {
     }
     let (_, report) = send_json(&url(&app), &["--count", "30"]);
     let latencies = report["latency_ms"].as_object().unwrap();
-    let in_order: Vec<_> = ["p50", "p90", "p99", "p99.9", "max"]
+    let in_order: Vec<_> = ["p50", "p90", "p99", "p99_9", "max"]
         .iter()
         .map(|name| latencies[*name].as_f64().unwrap())
         .collect();
