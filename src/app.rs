@@ -1,6 +1,8 @@
 //! Wiring: builds the parts from a configuration, runs them until told to leave, and takes them down in order. Decides nothing.
 
-use crate::config::{Config, SecretSource, secrets};
+use crate::config::{Config, Kafka, SecretSource, secrets};
+use crate::control::{self, Services};
+use crate::domain::record::RecordSettings;
 use crate::http::admin::Admin;
 use crate::http::server::{self, Running};
 use crate::http::webhook::Ingress;
@@ -14,6 +16,7 @@ use crate::readiness::Readiness;
 use crate::shutdown::InFlight;
 use actix_web::web::Data;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,6 +105,7 @@ pub struct Bridge {
     publisher: Publisher,
     readiness: Readiness,
     in_flight: InFlight,
+    control: Option<control::Server>,
     shutdown_delay: Duration,
 }
 
@@ -145,8 +149,15 @@ impl Bridge {
             .map(|app| (app.name.clone(), app.source.clone()))
             .collect();
         let admin = server::admin(listeners.admin, Data::new(admin))?;
-        let publisher = Publisher::start(journal.clone(), publisher_settings(config), metrics)?;
+        let dir = config.journal.dir;
+        let apps = config.apps.into_iter().map(|app| app.name).collect();
+        let settings = publisher_settings(apps, config.record, config.kafka);
+        let publisher = Publisher::start(journal.clone(), settings, metrics)?;
+        let services = Services {
+            journal: journal.clone(),
+        };
         Ok(Self {
+            control: listen_for_commands(&dir, services),
             ingress,
             door,
             secrets,
@@ -189,6 +200,9 @@ impl Bridge {
     pub async fn stop(self) {
         self.readiness.leave();
         tokio::time::sleep(self.shutdown_delay).await;
+        if let Some(control) = &self.control {
+            control.leave();
+        }
         self.in_flight.close_connections();
         self.ingress.close().await;
         if !self.in_flight.quiet(QUIET, DRAIN_LIMIT).await {
@@ -201,8 +215,12 @@ impl Bridge {
             admin,
             journal,
             publisher,
+            control,
             ..
         } = self;
+        if let Some(control) = control {
+            control.stop().await;
+        }
         // Both wait for disk and broker: off the async threads.
         let down = tokio::task::spawn_blocking(move || {
             // It says so itself where it does not come to its end.
@@ -216,18 +234,38 @@ impl Bridge {
     }
 }
 
-fn publisher_settings(config: Config) -> PublisherSettings {
+/// The control socket. Without it the bridge serves all the same.
+fn listen_for_commands(dir: &Path, services: Services) -> Option<control::Server> {
+    match control::Server::start(dir, services) {
+        Ok(server) => Some(server),
+        Err(error) => {
+            let path = dir.join(control::address::NAME);
+            tracing::warn!(
+                "{}: no control socket ({error}); the bridge serves on, but commands such as drain cannot reach it",
+                path.display()
+            );
+            None
+        }
+    }
+}
+
+/// What the publisher takes of the configuration.
+pub fn publisher_settings(
+    apps: Vec<String>,
+    record: RecordSettings,
+    kafka: Kafka,
+) -> PublisherSettings {
     PublisherSettings {
         kafka: KafkaSettings {
-            brokers: config.kafka.brokers,
-            properties: config.kafka.properties,
-            create_topics: config.kafka.create_topics,
-            partitions: config.kafka.partitions,
-            replication: config.kafka.replication_factor,
-            apps: config.apps.into_iter().map(|app| app.name).collect(),
+            brokers: kafka.brokers,
+            properties: kafka.properties,
+            create_topics: kafka.create_topics,
+            partitions: kafka.partitions,
+            replication: kafka.replication_factor,
+            apps,
         },
-        record: config.record,
-        window: config.kafka.window,
+        record,
+        window: kafka.window,
         timings: Timings::default(),
     }
 }

@@ -18,18 +18,18 @@
 //!
 //! # Where to read
 //! A request is one function, [`ingest::Ingest::take`], behind [`http::webhook`]. A publication is [`publisher`]. What ICR sends and
-//! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes. [`app`]
-//! wires them; [`cli`] holds the commands; [`config`] and [`metrics`] are the two tables that operators meet. [`simulator`] makes
-//! deliveries as ICR does, and [`load`] sends them and tells what became of each.
 //! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes; [`survey`] looks
-//! through it for deliveries. [`app`] wires them; [`cli`] holds the commands; [`config`] and [`metrics`] are the two tables that operators meet.
+//! through it for deliveries. [`app`] wires them; [`cli`] holds the commands, which reach a running bridge through [`control`]; [`config`]
+//! and [`metrics`] are the two tables that operators meet. [`simulator`] makes deliveries as ICR does, and [`load`] sends them and tells
+//! what became of each.
 //!
-//! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {domain, journal}`,
-//! `cli → survey → {domain, journal}`.
+//! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {survey, domain, journal}`,
+//! `{app, cli} → control → publisher`, `cli → survey → {domain, journal}`.
 
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod domain;
 pub mod http;
 pub mod ingest;

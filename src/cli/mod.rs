@@ -3,6 +3,8 @@
 mod check_config;
 mod completions;
 mod demo;
+mod drain;
+mod errand;
 mod healthcheck;
 mod journal;
 #[expect(dead_code, reason = "used by the commands that follow")]
@@ -94,6 +96,9 @@ enum Command {
         after_help = "Needs only ICR_BRIDGE_JOURNAL_DIR. Works beside a running bridge and on a copy."
     )]
     Stats(stats::Options),
+    /// Waits until everything that is in the journal now is published
+    #[command(after_help = drain::HELP)]
+    Drain(drain::Options),
     /// Looks after the journal's files
     #[command(subcommand)]
     Journal(journal::Command),
@@ -130,6 +135,7 @@ impl Cli {
             Command::CheckConfig => check_config::run(variables),
             Command::Healthcheck => healthcheck::run(variables),
             Command::Stats(options) => stats::run(options, variables),
+            Command::Drain(options) => drain::run(options, variables),
             Command::Journal(command) => journal::run(command, variables),
             Command::Completions(options) => completions::run(&options),
         }

@@ -9,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Criteria on the command line. Values of one option widen it, options narrow each other.
@@ -69,6 +70,14 @@ fn point_in_time(text: &str) -> Result<Millis, String> {
         "expected a time such as 2026-11-26T08:00:00Z, a date such as 2026-11-26 (midnight UTC), or an age such as 90m, 2h or 3d"
             .to_owned()
     })
+}
+
+/// A length of time such as 30s or 5m.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<SignedDuration>()
+        .ok()
+        .and_then(|length| Duration::try_from(length).ok())
+        .ok_or_else(|| "expected a time such as 30s, 5m or 1h 30m".to_owned())
 }
 
 fn read_time(text: &str, now: Millis) -> Option<Millis> {

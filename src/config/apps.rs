@@ -36,6 +36,23 @@ pub(super) fn secrets_of(env: &mut Environment, app: &str) -> Option<SecretSet> 
     app_with_file(env, "APP_SECRET_FILES", app, path).map(|app| app.secrets)
 }
 
+/// The names of the apps alone, as far as they can be read: for commands that prove nothing.
+pub(super) fn names(env: &Environment) -> Vec<String> {
+    let secret =
+        env.typed("WEBHOOK_SECRET").is_some() || env.typed("WEBHOOK_SECRET_FILE").is_some();
+    let default = secret.then_some(DEFAULT_APP);
+    let further = env.text("APP_SECRET_FILES").unwrap_or_default();
+    let further = further.split(',').filter_map(|entry| entry.split_once('='));
+    let further = further
+        .map(|(name, _)| name.trim())
+        .filter(|name| is_app_name(name));
+    default
+        .into_iter()
+        .chain(further)
+        .map(str::to_owned)
+        .collect()
+}
+
 fn default_app(env: &mut Environment) -> Option<App> {
     let variable = env.typed("WEBHOOK_SECRET").map(str::to_owned);
     let file = env.typed("WEBHOOK_SECRET_FILE").map(str::to_owned);

@@ -1,29 +1,28 @@
 //! What becomes of a record and how it gets to Kafka: topics, keys and librdkafka's properties.
 
+use super::Kafka;
 use super::environment::Environment;
-use super::{App, Kafka};
 use crate::domain::normalize::Redaction;
 use crate::domain::record::{ContentMode, RecordSettings};
 use crate::domain::template::{Template, TemplateError};
 use crate::publisher::properties;
 use std::collections::BTreeMap;
 
-pub(super) fn record_settings(env: &mut Environment, apps: &[App]) -> RecordSettings {
+pub(super) fn record_settings(env: &mut Environment, apps: &[String]) -> RecordSettings {
     let topic = template(env, "KAFKA_TOPIC", Template::topic);
     let quarantine_topic = template(env, "KAFKA_QUARANTINE_TOPIC", quarantine_topic);
     let key = template(env, "KAFKA_KEY", Template::key);
     if apps.len() > 1 && !topic.has_app() && !env.flag("KAFKA_SHARED_TOPIC") {
-        let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
         env.problem(
             "KAFKA_TOPIC",
             format!(
                 "the apps {} would share the topic `{}`; put {{app}} into it, such as `icr.webhooks.{{app}}`, or set KAFKA_SHARED_TOPIC=true",
-                names.join(", "),
+                apps.join(", "),
                 topic.text()
             ),
         );
     }
-    let named = |template: &Template| template.topics(apps.iter().map(|app| app.name.as_str()));
+    let named = |template: &Template| template.topics(apps.iter().map(String::as_str));
     if let Some(both) = named(&topic)
         .iter()
         .find(|name| named(&quarantine_topic).contains(name))

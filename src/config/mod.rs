@@ -126,7 +126,8 @@ impl Config {
         let admin_listen = address(&mut env, "ADMIN_LISTEN");
         let apps = apps::read(&mut env);
         let journal = journal_options(&mut env);
-        let record = kafka::record_settings(&mut env, &apps);
+        let names: Vec<_> = apps.iter().map(|app| app.name.clone()).collect();
+        let record = kafka::record_settings(&mut env, &names);
         let kafka = kafka::settings(&mut env);
         let config = Self {
             duplicate_window: env.number("DUPLICATE_WINDOW", 0..=10_000_000),
@@ -164,6 +165,39 @@ impl Config {
     /// Every setting with its effective value, secrets masked, the topics spelled out: what `check-config` prints.
     pub fn effective(&self) -> &[(String, String)] {
         &self.shown
+    }
+}
+
+/// What it takes to publish from a journal, and nothing of the door: for commands that do so where no bridge runs.
+#[derive(Debug, Clone)]
+pub struct Publishing {
+    /// The names of the apps that may have delivered, as far as they are configured.
+    pub apps: Vec<String>,
+    /// The journal.
+    pub journal: journal::Options,
+    /// The form of records.
+    pub record: RecordSettings,
+    /// The way to Kafka.
+    pub kafka: Kafka,
+}
+
+impl Publishing {
+    /// Reads and checks the settings that it takes; what is wrong with others is of no concern.
+    pub fn read(variables: Variables) -> Result<Self, ConfigError> {
+        let mut env = Environment::new(variables);
+        let apps = apps::names(&env);
+        let publishing = Self {
+            journal: journal_options(&mut env),
+            record: kafka::record_settings(&mut env, &apps),
+            kafka: kafka::settings(&mut env),
+            apps,
+        };
+        if env.problems.is_empty() {
+            Ok(publishing)
+        } else {
+            env.tell_misspelt();
+            Err(ConfigError(env.problems))
+        }
     }
 }
 

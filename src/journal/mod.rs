@@ -23,6 +23,8 @@
 //! | `held/released` | how many of these a topic took at last | `held` |
 //! | `lock` | locked by the process that writes | `recovery` |
 //!
+//! Anything else in it is left alone, such as the socket on which the journal's owner listens.
+//!
 //! # How it works
 //! Appends wait in a bounded queue; the writer thread takes what waits, writes and syncs it as one group, lets readers see it and calls
 //! every `done` (`writer`). A housekeeping thread does what may wait (`housekeeping`). All that is known of the segments is in the
@@ -67,9 +69,20 @@ use parking_lot::Mutex;
 use queue::Queue;
 use spares::Spares;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use writer::Writer;
+
+/// Whether a folder is one that a journal was opened in before.
+pub fn exists(dir: &Path) -> bool {
+    dir.join(recovery::LOCK).exists() || dir.join(cursor::NAME).exists()
+}
+
+/// Whether another process holds the journal. Only for saying so: it takes the lock for a moment, and nothing follows from a `false`.
+pub fn is_locked(storage: &dyn storage::Storage, dir: &Path) -> bool {
+    matches!(recovery::lock(storage, dir), Err(OpenError::Locked { .. }))
+}
 
 /// The journal, open for writing. Cheap to clone; the last clone dropped closes it.
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 
 mod commands;
 mod config;
+mod control;
 mod deploy;
 mod docs;
 mod domain;

@@ -1,0 +1,30 @@
+//! Carries a verb out: the same for a request over the socket and for a command that has opened the journal itself.
+
+use super::drain;
+use super::protocol::{Failure, FailureKind, Verb};
+use super::work::Work;
+use crate::journal::Journal;
+use serde::Serialize;
+use serde_json::Value;
+
+/// What verbs work with.
+pub struct Services {
+    /// The journal, open for writing.
+    pub journal: Journal,
+}
+
+/// Carries `verb` out to its end, or until `work` is told to stop. Blocks: a thread of its own is best.
+///
+/// # Errors
+/// Where it could not be carried out. One that was stopped early is no failure: its result says how far it came.
+pub fn perform(verb: Verb, services: &Services, work: &mut Work) -> Result<Value, Failure> {
+    match verb {
+        Verb::Drain(wish) => told(&drain::drain(&services.journal, wish, work)),
+    }
+}
+
+/// A result as it goes over the wire.
+fn told(result: &impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(result)
+        .map_err(|error| Failure::new(FailureKind::Failed, error.to_string()))
+}
