@@ -3,8 +3,9 @@
 //! Locks are taken in the order cursor, held, catalog; the others are leaves.
 use super::catalog::Shelf;
 use super::cursor::Cursor;
-use super::held::Held;
+use super::held::{Held, Taker};
 use super::housekeeping::Chores;
+use super::pins::Pins;
 use super::queue::Queue;
 use super::spares::Spares;
 use super::storage::{Lock, Storage, is_full};
@@ -21,6 +22,7 @@ pub(super) struct Core {
     pub held: Mutex<Held>,
     pub outcomes: Mutex<outcomes::Buffer>,
     pub spares: Spares,
+    pub pins: Pins,
     pub chores: Chores,
     /// Whether the last append could be stored.
     pub storable: Mutex<Result<(), AppendError>>,
@@ -67,7 +69,7 @@ impl Core {
         self.with_room(|held, storage| held.hold(storage, sequence, note, body))
     }
 
-    pub fn release(&self, sequence: Sequence) -> io::Result<()> {
+    pub fn release(&self, sequence: Sequence, taker: Taker) -> io::Result<()> {
         {
             // Were it lost, the record would be published again, and count twice.
             let mut cursor = self.cursor.lock();
@@ -77,7 +79,7 @@ impl Core {
                 return Err(io::Error::other("the cursor has not passed this record"));
             }
         }
-        self.with_room(|held, storage| held.release(storage, sequence))
+        self.with_room(|held, storage| held.release(storage, sequence, taker))
     }
 
     pub fn supersede(&self, sequence: Sequence) {
@@ -140,13 +142,15 @@ pub(super) fn ledger(last: Sequence, progress: Progress, held: &Held) -> Ledger 
     let accepted = last.max(progress.sequence);
     let (held, released) = (held.count(progress.sequence), held.released());
     // What was held and is neither there nor released has vanished.
-    let released = released.min(progress.held.saturating_sub(held));
-    let quarantined = progress.quarantined + released;
+    let gone = progress.held.saturating_sub(held);
+    let published = released.published.min(gone);
+    let quarantined = progress.quarantined + released.quarantined.min(gone - published);
+    let published = progress.published + published;
     let pending = accepted - progress.sequence;
-    let explained = progress.published + quarantined + held + pending + progress.written_off;
+    let explained = published + quarantined + held + pending + progress.written_off;
     Ledger {
         accepted,
-        published: progress.published,
+        published,
         quarantined,
         held,
         pending,

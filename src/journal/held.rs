@@ -3,7 +3,8 @@
 //! | name | what |
 //! |---|---|
 //! | `<sequence, 20 digits>` | a copy: `icrheld2`, a CRC-32C (u32) of what follows, the sequence (u64), the length of the note (u8), the note, the body |
-//! | `released` | `icrgone1`, a CRC-32C (u32) of what follows, how many copies were released (u64), the sequences (u64 each) whose copies, if they are still there, are to be removed |
+//! | `released` | `icrgone2`, a CRC-32C (u32) of what follows, how many copies were released to quarantine (u64) and to their topic (u64), the sequences (u64 each) whose copies, if they are still there, are to be removed |
+//! | | before: `icrgone1`, without the second of the numbers |
 //! | `<sequence>.damaged` | a copy that `journal repair` has given up |
 //! | `*.tmp` | one of these under construction |
 //!
@@ -27,9 +28,28 @@ pub(super) const NAME: &str = "held";
 
 const RELEASED: &str = "released";
 const COPY_MAGIC: &[u8; 8] = b"icrheld2";
-const RELEASED_MAGIC: &[u8; 8] = b"icrgone1";
+const RELEASED_MAGIC: &[u8; 8] = b"icrgone2";
+const RELEASED_MAGIC_BEFORE: &[u8; 8] = b"icrgone1";
 /// Magic and checksum.
 const SEAL: usize = 12;
+
+/// Which topic took a record that was held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taker {
+    /// The quarantine topic.
+    Quarantine,
+    /// Its own topic: published again, it was not refused this time.
+    Topic,
+}
+
+/// How many copies were released since the cursor began to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Released {
+    /// To the quarantine topic.
+    pub quarantined: u64,
+    /// To their own topic.
+    pub published: u64,
+}
 
 /// The held records.
 pub(super) struct Held {
@@ -37,7 +57,7 @@ pub(super) struct Held {
     /// Whether the folder could be read. If not, that is tried again before anything is changed in it.
     known: bool,
     copies: BTreeSet<Sequence>,
-    released: u64,
+    released: Released,
     /// Copies that do not count, whose removal is not yet durable.
     gone: BTreeSet<Sequence>,
     /// The sequences that `released` names on disk.
@@ -58,7 +78,7 @@ impl Held {
             dir: journal.join(NAME),
             known: false,
             copies: BTreeSet::new(),
-            released: 0,
+            released: Released::default(),
             gone: BTreeSet::new(),
             named: BTreeSet::new(),
         }
@@ -69,20 +89,42 @@ impl Held {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             listed => listed?,
         };
-        // Damaged, it counts for nothing: what it explained shows in the ledger as unaccounted.
-        let bytes = match read(storage, &self.dir.join(RELEASED), RELEASED_MAGIC) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
-            read => read?,
-        };
-        self.released = u64_at(&bytes, SEAL).unwrap_or(0);
-        let names = bytes.get(SEAL + 8..).unwrap_or_default().chunks_exact(8);
-        self.named = names.filter_map(|bytes| u64_at(bytes, 0)).collect();
+        let (released, names) = self.read_released(storage)?;
+        (self.released, self.named) = (released, names);
         let named = entries.iter().filter(|entry| entry.name.len() == 20);
         let sequences = named.filter_map(|entry| entry.name.parse().ok());
         (self.gone, self.copies) = sequences.partition(|sequence| self.named.contains(sequence));
         self.known = true;
         Ok(())
+    }
+
+    /// What `released` says.
+    fn read_released(&self, storage: &dyn Storage) -> io::Result<(Released, BTreeSet<Sequence>)> {
+        let path = self.dir.join(RELEASED);
+        let read = read(storage, &path, RELEASED_MAGIC).or_else(|error| match error.kind() {
+            io::ErrorKind::InvalidData => {
+                let mut bytes = read(storage, &path, RELEASED_MAGIC_BEFORE)?;
+                let none = bytes.len().min(SEAL + 8);
+                bytes.splice(none..none, [0; 8]);
+                Ok(bytes)
+            }
+            _ => Err(error),
+        });
+        let bytes = match read {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            // Damaged, it counts for nothing: what it explained shows in the ledger as unaccounted.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
+            read => read?,
+        };
+        let released = Released {
+            quarantined: u64_at(&bytes, SEAL).unwrap_or(0),
+            published: u64_at(&bytes, SEAL + 8).unwrap_or(0),
+        };
+        let names = bytes.get(SEAL + 16..).unwrap_or_default().chunks_exact(8);
+        Ok((
+            released,
+            names.filter_map(|bytes| u64_at(bytes, 0)).collect(),
+        ))
     }
 
     /// Whether the folder could be read.
@@ -153,15 +195,25 @@ impl Held {
         Ok((bytes.split_off(note), body))
     }
 
-    /// The quarantine topic took it: counts it as released, durably, and removes the copy, now or later.
-    pub fn release(&mut self, storage: &dyn Storage, sequence: Sequence) -> io::Result<()> {
+    /// A topic took it: counts it as released, durably, and removes the copy, now or later.
+    pub fn release(
+        &mut self,
+        storage: &dyn Storage,
+        sequence: Sequence,
+        taker: Taker,
+    ) -> io::Result<()> {
         self.ready(storage)?;
         if !self.copies.contains(&sequence) {
             return Ok(());
         }
         let mut gone = self.gone.clone();
         gone.insert(sequence);
-        self.write(storage, self.released + 1, gone)?;
+        let mut released = self.released;
+        match taker {
+            Taker::Quarantine => released.quarantined += 1,
+            Taker::Topic => released.published += 1,
+        }
+        self.write(storage, released, gone)?;
         self.copies.remove(&sequence);
         // Released all the same; tried again by housekeeping.
         let _ = self.sweep(storage);
@@ -201,20 +253,22 @@ impl Held {
 
     /// The cursor is lost, and with it what the released ones were part of: they are counted anew.
     pub fn forget_released(&mut self, storage: &dyn Storage) -> io::Result<()> {
-        if self.released == 0 {
+        if self.released == Released::default() {
             return Ok(());
         }
-        self.write(storage, 0, self.gone.clone())
+        self.write(storage, Released::default(), self.gone.clone())
     }
 
     fn write(
         &mut self,
         storage: &dyn Storage,
-        released: u64,
+        released: Released,
         gone: BTreeSet<Sequence>,
     ) -> io::Result<()> {
         let names: Vec<u8> = gone.iter().flat_map(|name| name.to_le_bytes()).collect();
-        let bytes = sealed(RELEASED_MAGIC, &[&released.to_le_bytes(), &names]);
+        let quarantined = released.quarantined.to_le_bytes();
+        let published = released.published.to_le_bytes();
+        let bytes = sealed(RELEASED_MAGIC, &[&quarantined, &published, &names]);
         replace(storage, &self.dir.join(RELEASED), &bytes)?;
         self.released = released;
         self.named = gone.clone();
@@ -252,7 +306,7 @@ impl Held {
     }
 
     /// How many were released since the cursor began to count.
-    pub fn released(&self) -> u64 {
+    pub fn released(&self) -> Released {
         self.released
     }
 }

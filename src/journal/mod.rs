@@ -41,6 +41,7 @@ mod held;
 mod housekeeping;
 mod load;
 pub mod outcomes;
+mod pins;
 mod queue;
 pub mod reader;
 mod recent;
@@ -58,6 +59,8 @@ mod verify;
 pub mod view;
 pub mod writer;
 
+pub use held::Taker;
+pub use pins::Pin;
 pub use types::{
     Append, AppendError, Ledger, Observer, OpenError, Options, Progress, Sequence, Status,
 };
@@ -135,6 +138,7 @@ impl Journal {
             held: Mutex::new(recovered.held),
             outcomes: Mutex::default(),
             spares,
+            pins: pins::Pins::default(),
             chores: Chores::new(),
             storable: Mutex::new(Ok(())),
             lock: Mutex::new(Some(recovered.lock)),
@@ -225,9 +229,19 @@ impl Journal {
         let core = &self.0.core;
         core.held.lock().read(&*core.shelf.storage, sequence)
     }
-    /// The quarantine topic took it after all: forgets the copy, durably. The ledger then counts it as quarantined.
-    pub fn release(&self, sequence: Sequence) -> io::Result<()> {
-        self.0.core.release(sequence)
+    /// A topic took it after all: forgets the copy, durably. The ledger then counts it there. Nothing happens to one that is not held.
+    pub fn release(&self, sequence: Sequence, taker: Taker) -> io::Result<()> {
+        self.0.core.release(sequence, taker)
+    }
+    /// Keeps retention from everything from `from` on while the pin lives. On a full disk a pin gives way; see [`Pin::given_up`].
+    pub fn pin(&self, from: Sequence) -> Pin {
+        Pin::new(Arc::clone(&self.0.core), from)
+    }
+    /// A picture of the journal at this moment, everything noted so far included.
+    pub fn view(&self) -> Result<view::View, OpenError> {
+        self.tend();
+        let shelf = &self.0.core.shelf;
+        view::View::open(Arc::clone(&shelf.storage), &shelf.dir)
     }
     /// The ledger now.
     pub fn ledger(&self) -> Ledger {

@@ -1,6 +1,7 @@
 //! Deletes published segments: the oldest first, by age and by size, and sooner where the disk is full.
 //!
-//! Nothing above the **durable** cursor is ever deleted, nor a damaged segment, nor the one being written. How far deletion went (the
+//! Nothing above the **durable** cursor is ever deleted, nor a damaged segment, nor the one being written; and on a disk with room nothing
+//! that is pinned (`pins`). How far deletion went (the
 //! floor) is made durable before a file goes, so that what retention took is never mistaken for loss.
 use super::Sequence;
 use super::catalog::{Catalog, Segment};
@@ -17,8 +18,8 @@ const LEAST: Duration = Duration::from_secs(60);
 /// What may be kept.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// The durable cursor.
-    cursor: Sequence,
+    /// The durable cursor, or less.
+    up_to: Sequence,
     now: u64,
     age: Duration,
     bytes: u64,
@@ -26,8 +27,10 @@ struct Limits {
 
 /// Deletes what is past retention.
 pub(super) fn run(core: &Core) {
+    let cursor = core.cursor.lock().durable().sequence;
+    let pinned = core.pins.first().unwrap_or(Sequence::MAX);
     let limits = Limits {
-        cursor: core.cursor.lock().durable().sequence,
+        up_to: cursor.min(pinned.saturating_sub(1)),
         now: core.shelf.storage.now_millis(),
         age: core.options.retention_age,
         bytes: core.options.retention_bytes,
@@ -53,7 +56,7 @@ pub(super) fn roll(core: &Core) {
 /// Deletes the oldest published segment whatever the retention; whether there was one.
 pub(super) fn make_room(core: &Core) -> bool {
     let limits = Limits {
-        cursor: core.cursor.lock().durable().sequence,
+        up_to: core.cursor.lock().durable().sequence,
         now: u64::MAX,
         age: Duration::ZERO,
         bytes: 0,
@@ -62,11 +65,18 @@ pub(super) fn make_room(core: &Core) -> bool {
         .into_iter()
         .take(1);
     let oldest: Vec<_> = oldest.collect();
-    if delete(core, &oldest) {
-        core.warn("the disk is full: the oldest published segment was deleted before its time");
-        return true;
+    if !delete(core, &oldest) {
+        return false;
     }
-    false
+    let mut what =
+        "the disk is full: the oldest published segment was deleted before its time".to_owned();
+    // Not in short circuit: each pin is to know.
+    let wanted = oldest.iter().filter(|segment| core.pins.give_up(segment));
+    if wanted.count() > 0 {
+        what.push_str(", although a replay had still to read it");
+    }
+    core.warn(&what);
+    true
 }
 
 /// The segments to delete: a run from the oldest on, damaged ones left out.
@@ -84,7 +94,7 @@ fn expired(catalog: &Catalog, limits: Limits) -> Vec<Segment> {
         }
         let age = Duration::from_millis(limits.now.saturating_sub(closed_at));
         let due = age > limits.age || total > limits.bytes;
-        if segment.last > limits.cursor || !due {
+        if segment.last > limits.up_to || !due {
             break;
         }
         total -= segment.bytes;

@@ -112,9 +112,9 @@ pub struct Progress {
 pub struct Ledger {
     /// Ever appended and synced.
     pub accepted: u64,
-    /// Published to their topic.
+    /// Published to their topic, deliveries released there from `held` included.
     pub published: u64,
-    /// In the quarantine topic, deliveries released from `held` included.
+    /// In the quarantine topic, deliveries released there from `held` included.
     pub quarantined: u64,
     /// Held on disk at present.
     pub held: u64,

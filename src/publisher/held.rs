@@ -12,7 +12,7 @@ use crate::domain::delivery::Delivery;
 use crate::domain::outcome::{HeldReason, Outcome};
 use crate::domain::reasons::QuarantineReason;
 use crate::domain::record::{Occasion, Record, RecordSettings, quarantine_record, record};
-use crate::journal::{Journal, Sequence};
+use crate::journal::{Journal, Sequence, Taker};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -151,7 +151,7 @@ impl Attempt {
                         offset,
                     }
                     .encode(&mut bytes);
-                    if let Err(error) = self.journal.release(sequence) {
+                    if let Err(error) = self.journal.release(sequence, Taker::Quarantine) {
                         tracing::error!(
                             sequence,
                             "delivery {sequence} is in quarantine now, but its copy on disk cannot be released: {error}"
@@ -177,6 +177,8 @@ impl Attempt {
     fn record_of(&self, sequence: Sequence) -> Option<(Record, QuarantineReason)> {
         let (note, body) = match self.journal.read_held(sequence) {
             Ok(kept) => kept,
+            // A replay was faster.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
             Err(error) => {
                 tracing::error!(sequence, "held delivery {sequence} cannot be read: {error}");
                 return None;

@@ -17,7 +17,7 @@ use icr_bridge::domain::tag::Tag;
 use icr_bridge::journal::reader::Next;
 use icr_bridge::journal::storage::Storage;
 use icr_bridge::journal::view::{View, repair};
-use icr_bridge::journal::{Journal, Options, Progress, Sequence};
+use icr_bridge::journal::{Journal, Options, Progress, Sequence, Taker};
 use icr_bridge::survey::{Step, Survey};
 use std::path::Path;
 use std::sync::Arc;
@@ -279,7 +279,7 @@ fn a_held_delivery_is_found_after_retention_has_taken_its_segment() {
         [Seen::Copy(7, Fate::Held), Seen::Delivery(55, Fate::Held)]
     );
 
-    journal.release(7).unwrap();
+    journal.release(7, Taker::Quarantine).unwrap();
     assert_eq!(all(&storage)[0], seen[1]);
     journal.close();
 }
@@ -292,7 +292,7 @@ fn one_that_was_held_and_whose_release_was_not_noted_is_unknown() {
     note(&journal, 4, &HELD);
     journal.tend();
     assert_eq!(all(&storage)[3], Seen::Delivery(4, Fate::Held));
-    journal.release(4).unwrap();
+    journal.release(4, Taker::Quarantine).unwrap();
     assert_eq!(all(&storage)[3], Seen::Delivery(4, Fate::Unknown));
     journal.close();
 }

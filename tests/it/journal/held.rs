@@ -3,7 +3,7 @@ use super::harness::*;
 use crate::support::sim_storage::{Operation, SimStorage};
 use icr_bridge::journal::storage::{Disk, Storage};
 use icr_bridge::journal::view::repair;
-use icr_bridge::journal::{Journal, Observer, Options, Progress, Sequence};
+use icr_bridge::journal::{Journal, Ledger, Observer, Options, Progress, Sequence, Taker};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -153,7 +153,7 @@ fn a_crash_at_any_point_of_a_release_leaves_the_ledger_balanced() {
         let storage = with_held(30);
         let journal = open(&storage);
         storage.light_fuse(fuse);
-        let released = journal.release(30).is_ok();
+        let released = journal.release(30, Taker::Quarantine).is_ok();
         let off = storage.is_off();
         crash(&storage, journal, u64::from(fuse));
         let journal = open(&storage);
@@ -163,7 +163,7 @@ fn a_crash_at_any_point_of_a_release_leaves_the_ledger_balanced() {
         if released {
             assert_eq!(ledger.quarantined, 1, "after {fuse} operations");
         }
-        journal.release(30).unwrap();
+        journal.release(30, Taker::Quarantine).unwrap();
         assert_eq!(journal.ledger().quarantined, 1);
         assert_eq!(storage.contents(&copy(30)), None);
         if !off {
@@ -177,7 +177,7 @@ fn a_crash_at_any_point_of_a_release_leaves_the_ledger_balanced() {
 fn a_sequence_that_was_released_can_be_held_again_and_survives_a_crash() {
     let storage = with_held(30);
     let journal = open(&storage);
-    journal.release(30).unwrap();
+    journal.release(30, Taker::Quarantine).unwrap();
     journal.hold(30, b"again", &body(30)).unwrap();
     crash(&storage, journal, 4);
     let journal = open(&storage);
@@ -192,7 +192,7 @@ fn a_sequence_that_was_released_can_be_held_again_and_survives_a_crash() {
 fn after_the_cursor_was_lost_what_was_released_before_does_not_count_twice() {
     let storage = with_held(30);
     let journal = open(&storage);
-    journal.release(30).unwrap();
+    journal.release(30, Taker::Quarantine).unwrap();
     journal.close();
     lose(&storage, &["cursor"]);
     let journal = open(&storage);
@@ -246,6 +246,70 @@ fn a_copy_that_may_not_be_read_is_left_alone_by_a_repair() {
         (journal.held(), journal.ledger().unaccounted),
         (vec![30], 0)
     );
+}
+
+#[test]
+fn what_is_released_counts_where_it_went_over_restarts_too() {
+    let storage = filled(60);
+    let journal = open(&storage);
+    for sequence in [10, 20, 30] {
+        journal.hold(sequence, b"note", &body(sequence)).unwrap();
+    }
+    let progress = Progress {
+        sequence: 60,
+        published: 57,
+        held: 3,
+        ..Progress::default()
+    };
+    journal.save_progress(progress, true).unwrap();
+    journal.release(10, Taker::Topic).unwrap();
+    journal.release(20, Taker::Quarantine).unwrap();
+    // Once is enough, whoever takes it again.
+    journal.release(10, Taker::Quarantine).unwrap();
+    journal.release(7, Taker::Topic).unwrap();
+    let counted = |ledger: Ledger| {
+        let Ledger {
+            published,
+            quarantined,
+            held,
+            unaccounted,
+            ..
+        } = ledger;
+        (published, quarantined, held, unaccounted)
+    };
+    assert_eq!(counted(journal.ledger()), (58, 1, 1, 0));
+    journal.close();
+    assert_eq!(counted(view(&storage).ledger().unwrap()), (58, 1, 1, 0));
+    assert_eq!(counted(open(&storage).ledger()), (58, 1, 1, 0));
+}
+
+#[test]
+fn the_count_of_an_earlier_format_is_read_and_goes_on() {
+    let storage = filled(60);
+    let journal = open(&storage);
+    for sequence in [20, 30] {
+        journal.hold(sequence, b"note", &body(sequence)).unwrap();
+    }
+    let progress = Progress {
+        published: 58,
+        held: 2,
+        ..one_held(60)
+    };
+    journal.save_progress(progress, true).unwrap();
+    journal.release(20, Taker::Quarantine).unwrap();
+    let before = journal.ledger();
+    assert_eq!((before.quarantined, before.unaccounted), (1, 0));
+    journal.close();
+    let rest = [1_u64.to_le_bytes(), 20_u64.to_le_bytes()].concat();
+    let crc = crc32c::crc32c(&rest).to_le_bytes();
+    let file = [b"icrgone1".as_slice(), &crc, &rest].concat();
+    storage.put(&path("held/released"), &file);
+    let journal = open(&storage);
+    assert_eq!(journal.ledger(), before);
+    journal.release(30, Taker::Topic).unwrap();
+    let ledger = journal.ledger();
+    let counted = (ledger.published, ledger.quarantined, ledger.unaccounted);
+    assert_eq!(counted, (59, 1, 0));
 }
 
 struct Quiet;

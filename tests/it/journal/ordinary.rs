@@ -3,7 +3,7 @@ use super::harness::*;
 use crate::support::sim_storage::SimStorage;
 use icr_bridge::journal::reader::Next;
 use icr_bridge::journal::storage::Disk;
-use icr_bridge::journal::{AppendError, Journal, OpenError, Options, Progress};
+use icr_bridge::journal::{AppendError, Journal, OpenError, Options, Progress, Taker};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -289,7 +289,7 @@ fn held_records_leave_the_ledger_balanced_through_hold_crash_and_release() {
     journal.save_progress(progress, true).unwrap();
     assert_eq!(journal.held(), [4]);
     assert_eq!(journal.ledger().unaccounted, 0);
-    journal.release(4).unwrap();
+    journal.release(4, Taker::Quarantine).unwrap();
     let ledger = journal.ledger();
     assert_eq!(
         (ledger.held, ledger.quarantined, ledger.unaccounted),

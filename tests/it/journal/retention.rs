@@ -1,5 +1,6 @@
 //! What is deleted when, and what never is.
 use super::harness::*;
+use crate::support::eventually::eventually;
 use crate::support::sim_storage::{Operation, SimStorage};
 use icr_bridge::journal::{Journal, Options, Progress};
 use std::time::Duration;
@@ -173,17 +174,65 @@ fn published_data_grows_old_with_little_traffic_too() {
         journal.tend();
     }
     journal.save_progress(published(4), true).unwrap();
-    // It may be sealed, and so count as new, a moment later.
-    let mut rounds = (0..3).map(|_| {
+    // It may be sealed, and so count as new, some moments later.
+    eventually("it has grown old", || {
         storage.advance_clock(3_600_001);
         journal.tend();
-        storage.contents(&log(1)).is_none()
+        storage.contents(&log(1)).is_none().then_some(())
     });
-    assert!(rounds.any(|gone| gone));
     // An empty one stays as it is.
     storage.advance_clock(3_600_001);
     journal.tend();
     append(&journal, 5, 6);
     assert_eq!(read(journal.reader(5)), [Seen::Records(5, 6)]);
     assert_eq!(journal.status().damaged_segments, 0);
+}
+
+#[test]
+fn what_is_pinned_stays_whatever_its_age_and_the_size_until_it_has_been_read() {
+    let options = Options {
+        retention_bytes: 0,
+        ..options()
+    };
+    let (storage, journal) = with_60_records(options);
+    let early = journal.pin(1);
+    let late = journal.pin(30);
+    journal.save_progress(published(60), true).unwrap();
+    storage.advance_clock(10 * HOUR);
+    journal.tend();
+    assert!(is_there(&storage, 1));
+    early.advance(25);
+    journal.tend();
+    assert!(!is_there(&storage, 1) && is_there(&storage, 25));
+    // Never back.
+    early.advance(1);
+    drop(early);
+    journal.tend();
+    assert!(is_there(&storage, 25), "the other one wants it");
+    assert_eq!(late.given_up(), 0);
+    drop(late);
+    journal.tend();
+    assert!(!is_there(&storage, 25));
+    assert_eq!(journal.ledger().unaccounted, 0);
+}
+
+#[test]
+fn on_a_full_disk_a_pin_gives_way_to_deliveries_and_says_so() {
+    let storage = SimStorage::new(5);
+    let options = Options {
+        spare_segments: 0,
+        ..options()
+    };
+    let (journal, warnings) = open_with(&storage, options).unwrap();
+    append(&journal, 1, 60);
+    journal.save_progress(published(60), true).unwrap();
+    journal.tend();
+    let (early, late) = (journal.pin(10), journal.pin(40));
+    storage.leave_free(0);
+    // A segment takes the place of two, which were cut when they were sealed.
+    append(&journal, 61, 80);
+    assert!(!is_there(&storage, 1) && !is_there(&storage, 25));
+    assert!(warnings.mention("although a replay had still to read it"));
+    assert_eq!((early.given_up(), late.given_up()), (15 + 24, 9));
+    assert_eq!(read(journal.reader(49)), [Seen::Records(49, 80)]);
 }
