@@ -10,8 +10,9 @@ use crate::ingest::Ingest;
 use crate::journal::storage::Disk;
 use crate::journal::{self, Journal, OpenError};
 use crate::metrics::Metrics;
+use crate::publisher::replay::Replayer;
 use crate::publisher::throttle::Throttle;
-use crate::publisher::{self, KafkaSettings, Publisher, PublisherSettings, Timings};
+use crate::publisher::{self, KafkaSettings, Publisher, PublisherSettings, Sink, Timings};
 use crate::readiness::Readiness;
 use crate::shutdown::InFlight;
 use actix_web::web::Data;
@@ -152,9 +153,12 @@ impl Bridge {
         let dir = config.journal.dir;
         let apps = config.apps.into_iter().map(|app| app.name).collect();
         let settings = publisher_settings(apps, config.record, config.kafka);
-        let publisher = Publisher::start(journal.clone(), settings, metrics)?;
+        let sink: Arc<dyn Sink> = metrics;
+        let replayer = Replayer::new(journal.clone(), settings.clone(), Arc::clone(&sink), true)?;
+        let publisher = Publisher::start(journal.clone(), settings, sink)?;
         let services = Services {
             journal: journal.clone(),
+            replayer,
         };
         Ok(Self {
             control: listen_for_commands(&dir, services),

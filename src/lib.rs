@@ -43,3 +43,4 @@ pub mod shutdown;
 pub mod simulator;
 pub mod survey;
 pub mod telemetry;
+pub mod work;

@@ -9,7 +9,8 @@ use crate::control::work::{Stop, Stopper, Work};
 use crate::control::{FailureKind, Services, Verb, address, verbs};
 use crate::journal::storage::Disk;
 use crate::journal::{self, Journal, OpenError};
-use crate::publisher::{Publisher, Silent};
+use crate::publisher::replay::Replayer;
+use crate::publisher::{Publisher, Silent, Sink, StartError};
 use crate::shutdown::Signals;
 use crate::telemetry;
 use serde::de::DeserializeOwned;
@@ -39,6 +40,8 @@ const LAST_FLUSH: Duration = Duration::from_secs(1);
 pub(super) enum Alone {
     /// The publisher, as in the bridge.
     Publish,
+    /// Nothing.
+    Nothing,
 }
 
 /// A command that is carried out there or here.
@@ -80,6 +83,11 @@ impl Errand {
         serde_json::from_value(done?).map_err(|error| {
             self.fail(Exit::Failed, &format!("the result cannot be read: {error}"))
         })
+    }
+
+    /// Whether a bridge answers on the journal's socket.
+    pub(super) fn is_there_a_bridge(&self, variables: &Variables) -> bool {
+        address::connect(&config::journal_dir(variables.clone())).is_ok()
     }
 
     fn fail(&self, exit: Exit, why: &str) -> Exit {
@@ -193,11 +201,22 @@ impl Errand {
         verb: Verb,
     ) -> Result<Value, Exit> {
         let settings = publisher_settings(settings.apps, settings.record, settings.kafka);
+        let failed = |error: StartError| self.fail(Exit::Failed, &error.to_string());
+        let publishes = self.alone == Alone::Publish;
+        let sink: Arc<dyn Sink> = Arc::new(Silent);
+        let replayer = Replayer::new(
+            journal.clone(),
+            settings.clone(),
+            Arc::clone(&sink),
+            publishes,
+        );
+        let services = Services {
+            journal: journal.clone(),
+            replayer: replayer.map_err(failed)?,
+        };
         let publisher = match self.alone {
-            Alone::Publish => {
-                let started = Publisher::start(journal.clone(), settings, Arc::new(Silent));
-                Some(started.map_err(|error| self.fail(Exit::Failed, &error.to_string()))?)
-            }
+            Alone::Publish => Some(Publisher::start(journal, settings, sink).map_err(failed)?),
+            Alone::Nothing => None,
         };
         let stopper = Stopper::default();
         let show = Arc::new(Show::new(self.name));
@@ -206,9 +225,6 @@ impl Errand {
             stopper.clone(),
             Box::new(move |progress| listener.show(&progress)),
         );
-        let services = Services {
-            journal: journal.clone(),
-        };
         let job = tokio::task::spawn_blocking(move || {
             let done = verbs::perform(verb, &services, &mut work);
             if let Some(publisher) = publisher {

@@ -7,7 +7,7 @@ mod drain;
 mod errand;
 mod healthcheck;
 mod journal;
-#[expect(dead_code, reason = "used by the commands that follow")]
+mod replay;
 mod selection;
 mod send;
 mod serve;
@@ -96,6 +96,9 @@ enum Command {
         after_help = "Needs only ICR_BRIDGE_JOURNAL_DIR. Works beside a running bridge and on a copy."
     )]
     Stats(stats::Options),
+    /// Publishes deliveries of the journal again, with the same ids
+    #[command(after_help = replay::HELP)]
+    Replay(replay::Options),
     /// Waits until everything that is in the journal now is published
     #[command(after_help = drain::HELP)]
     Drain(drain::Options),
@@ -135,11 +138,20 @@ impl Cli {
             Command::CheckConfig => check_config::run(variables),
             Command::Healthcheck => healthcheck::run(variables),
             Command::Stats(options) => stats::run(options, variables),
+            Command::Replay(options) => replay::run(options, variables),
             Command::Drain(options) => drain::run(options, variables),
             Command::Journal(command) => journal::run(command, variables),
             Command::Completions(options) => completions::run(&options),
         }
     }
+}
+
+/// Says what is wrong with the arguments, where clap cannot know.
+fn explain_usage(command: &str, problem: &str) -> Exit {
+    anstream::eprintln!(
+        "icr-bridge {command}: {problem}\n\nFor more information, try 'icr-bridge {command} --help'."
+    );
+    Exit::Usage
 }
 
 /// Prints every problem of a configuration, and how it ends.

@@ -4,8 +4,8 @@
 //! cursor. **Held** deliveries have their outcome, and yet stand on this disk alone: they are counted in the result, so that nobody
 //! takes a drained journal for one that can be thrown away.
 
-use super::work::{Stop, Work};
 use crate::journal::Journal;
+use crate::work::{Stop, Work};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 

@@ -30,8 +30,8 @@ pub mod drain;
 pub mod protocol;
 pub mod server;
 pub mod verbs;
-pub mod work;
 
+pub use crate::work;
 pub use protocol::{Failure, FailureKind, Verb};
 pub use server::Server;
 pub use verbs::Services;

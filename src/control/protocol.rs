@@ -1,5 +1,6 @@
 //! The lines of the protocol; see the [module](super) for their order.
 
+pub use crate::work::Progress;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -29,6 +30,8 @@ pub struct Request {
 pub enum Verb {
     /// Wait until what is in the journal now is published.
     Drain(super::drain::Wish),
+    /// Publish deliveries again.
+    Replay(Box<crate::publisher::replay::Wish>),
 }
 
 /// A line of the bridge.
@@ -41,17 +44,6 @@ pub enum Answer {
     Result(Value),
     /// Another end.
     Failure(Failure),
-}
-
-/// How far a verb is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Progress {
-    /// So many are done.
-    pub done: u64,
-    /// Of so many; `None` while that is not known.
-    pub total: Option<u64>,
-    /// What it waits for, if it does, in a sentence for the user.
-    pub note: Option<String>,
 }
 
 /// Why a verb was not carried out.

@@ -3,7 +3,7 @@
 use super::address;
 use super::protocol::{Answer, Failure, FailureKind, MAX_REQUEST, Progress, Request, line};
 use super::verbs::{Services, perform};
-use super::work::{Stop, Stopper, Work};
+use crate::work::{Stop, Stopper, Work};
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,9 @@
 
 use super::drain;
 use super::protocol::{Failure, FailureKind, Verb};
-use super::work::Work;
 use crate::journal::Journal;
+use crate::publisher::replay::{ReplayError, Replayer};
+use crate::work::Work;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,6 +12,8 @@ use serde_json::Value;
 pub struct Services {
     /// The journal, open for writing.
     pub journal: Journal,
+    /// Publishes again.
+    pub replayer: Replayer,
 }
 
 /// Carries `verb` out to its end, or until `work` is told to stop. Blocks: a thread of its own is best.
@@ -20,7 +23,19 @@ pub struct Services {
 pub fn perform(verb: Verb, services: &Services, work: &mut Work) -> Result<Value, Failure> {
     match verb {
         Verb::Drain(wish) => told(&drain::drain(&services.journal, wish, work)),
+        Verb::Replay(wish) => match services.replayer.replay(&wish, work) {
+            Ok(summary) => told(&summary),
+            Err(error) => Err(refusal(&error)),
+        },
     }
+}
+
+fn refusal(error: &ReplayError) -> Failure {
+    let kind = match error {
+        ReplayError::Busy { .. } => FailureKind::Busy,
+        ReplayError::Open(_) | ReplayError::Io(_) => FailureKind::Io,
+    };
+    Failure::new(kind, error.to_string())
 }
 
 /// A result as it goes over the wire.

@@ -69,7 +69,7 @@ impl Core {
         self.with_room(|held, storage| held.hold(storage, sequence, note, body))
     }
 
-    pub fn release(&self, sequence: Sequence, taker: Taker) -> io::Result<()> {
+    pub fn release(&self, sequence: Sequence, taker: Taker) -> io::Result<bool> {
         {
             // Were it lost, the record would be published again, and count twice.
             let mut cursor = self.cursor.lock();
@@ -92,10 +92,10 @@ impl Core {
         }
     }
 
-    fn changing_held(
+    fn changing_held<T>(
         &self,
-        mut change: impl FnMut(&mut Held, &dyn Storage) -> io::Result<()>,
-    ) -> io::Result<()> {
+        mut change: impl FnMut(&mut Held, &dyn Storage) -> io::Result<T>,
+    ) -> io::Result<T> {
         let mut held = self.held.lock();
         self.still_locked()?;
         change(&mut held, &*self.shelf.storage)
@@ -103,10 +103,10 @@ impl Core {
 
     /// On a full disk published segments go first; at last a spare, since one delivery that cannot be held stops publishing, and with
     /// it all that would free space.
-    fn with_room(
+    fn with_room<T>(
         &self,
-        mut change: impl FnMut(&mut Held, &dyn Storage) -> io::Result<()>,
-    ) -> io::Result<()> {
+        mut change: impl FnMut(&mut Held, &dyn Storage) -> io::Result<T>,
+    ) -> io::Result<T> {
         let mut spare_given = false;
         loop {
             let full = match self.changing_held(&mut change) {

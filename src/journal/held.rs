@@ -195,16 +195,16 @@ impl Held {
         Ok((bytes.split_off(note), body))
     }
 
-    /// A topic took it: counts it as released, durably, and removes the copy, now or later.
+    /// A topic took it: counts it as released, durably, and removes the copy, now or later. `false`: there was none, nothing happened.
     pub fn release(
         &mut self,
         storage: &dyn Storage,
         sequence: Sequence,
         taker: Taker,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         self.ready(storage)?;
         if !self.copies.contains(&sequence) {
-            return Ok(());
+            return Ok(false);
         }
         let mut gone = self.gone.clone();
         gone.insert(sequence);
@@ -217,7 +217,7 @@ impl Held {
         self.copies.remove(&sequence);
         // Released all the same; tried again by housekeeping.
         let _ = self.sweep(storage);
-        Ok(())
+        Ok(true)
     }
 
     /// Kafka took the record itself, before the cursor passed it: the copy counts no more. An error: it is still there, and its removal

@@ -229,8 +229,9 @@ impl Journal {
         let core = &self.0.core;
         core.held.lock().read(&*core.shelf.storage, sequence)
     }
-    /// A topic took it after all: forgets the copy, durably. The ledger then counts it there. Nothing happens to one that is not held.
-    pub fn release(&self, sequence: Sequence, taker: Taker) -> io::Result<()> {
+    /// A topic took it after all: forgets the copy, durably. The ledger then counts it there. `false`: it was not held, and
+    /// nothing happened.
+    pub fn release(&self, sequence: Sequence, taker: Taker) -> io::Result<bool> {
         self.0.core.release(sequence, taker)
     }
     /// Keeps retention from everything from `from` on while the pin lives. On a full disk a pin gives way; see [`Pin::given_up`].

@@ -51,6 +51,7 @@ definitions! {
     "last_accepted_timestamp_seconds" gauge ["app"] "When the app's latest delivery was accepted; survives restarts.";
     "records_published_total" counter ["topic", "event"] "Deliveries whose record Kafka acknowledged on its topic, each once while the process runs.";
     "records_republished_total" counter [] "Of these, records handed to an earlier producer too: they may stand in the topic twice, with one id.";
+    "records_replayed_total" counter [] "Records that replays wrote, to whichever topic; not counted as published or quarantined, unless no topic had the delivery before.";
     "records_quarantined_total" counter ["reason"] "Proven deliveries written to the quarantine topic.";
     "deliveries_held" gauge [] "Deliveries that not even the quarantine topic took: kept on disk and tried again.";
     "publish_failures_total" counter ["reason"] "Failures on the way to Kafka; each is followed by another attempt.";

@@ -14,6 +14,7 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 pub struct PublishingMetrics {
     published: Vec<IntCounter>,
     republished: IntCounter,
+    replayed: IntCounter,
     quarantined: Vec<IntCounter>,
     failures: Vec<IntCounter>,
     rebuilds: IntCounter,
@@ -75,6 +76,7 @@ impl PublishingMetrics {
                 .map(|kind| published.with_label_values(&[topic, event_label(Some(*kind))]))
                 .collect(),
             republished: new.counter("records_republished_total")?,
+            replayed: new.counter("records_replayed_total")?,
             quarantined: QuarantineReason::ALL
                 .iter()
                 .map(|reason| quarantined.with_label_values(&[reason.name()]))
@@ -127,6 +129,10 @@ impl Sink for Metrics {
         if let Some(counter) = self.publishing.quarantined.get(reason as usize) {
             counter.inc();
         }
+    }
+
+    fn replayed(&self) {
+        self.publishing.replayed.inc();
     }
 
     fn failure(&self, reason: FailureReason) {

@@ -5,7 +5,7 @@ use super::line::{Carry, IDLE_TICK, Line, Rest, TICK};
 use super::prepare::{Prepared, Verdict, prepare};
 use super::verdict::{Class, FailureReason, classify};
 use crate::domain::outcome::{HeldReason, Outcome};
-use crate::domain::record::Record;
+use crate::domain::record::{Occasion, Record};
 use crate::journal::Sequence;
 use crate::journal::reader::Next;
 use std::time::{Duration, Instant};
@@ -34,7 +34,12 @@ impl Line {
                     Standing::New => false,
                 };
                 let verdict = self.verdicts.get(&sequence).copied();
-                match prepare(stored.body, sequence, verdict, &self.settings.record, now()) {
+                let occasion = Occasion {
+                    sequence,
+                    now: now(),
+                    replay: false,
+                };
+                match prepare(stored.body, occasion, verdict, &self.settings.record) {
                     Prepared::Send {
                         record,
                         accepted_at,

@@ -151,12 +151,17 @@ impl Attempt {
                         offset,
                     }
                     .encode(&mut bytes);
-                    if let Err(error) = self.journal.release(sequence, Taker::Quarantine) {
-                        tracing::error!(
-                            sequence,
-                            "delivery {sequence} is in quarantine now, but its copy on disk cannot be released: {error}"
-                        );
-                        continue;
+                    match self.journal.release(sequence, Taker::Quarantine) {
+                        Ok(true) => {}
+                        // A replay was faster.
+                        Ok(false) => continue,
+                        Err(error) => {
+                            tracing::error!(
+                                sequence,
+                                "delivery {sequence} is in quarantine now, but its copy on disk cannot be released: {error}"
+                            );
+                            continue;
+                        }
                     }
                     self.journal.note_outcome(sequence, &bytes);
                     sink.quarantined(reason);

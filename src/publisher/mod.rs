@@ -33,6 +33,7 @@ mod line;
 mod prepare;
 pub mod properties;
 mod recovery;
+pub mod replay;
 mod settle;
 pub mod sink;
 mod statistics;

@@ -6,7 +6,6 @@ use crate::domain::delivery::{Delivery, Millis};
 use crate::domain::outcome::HeldReason;
 use crate::domain::reasons::QuarantineReason;
 use crate::domain::record::{Occasion, Record, RecordSettings, quarantine_record, record};
-use crate::journal::Sequence;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What Kafka has said of a delivery's record, alone in its batch.
@@ -46,13 +45,12 @@ pub enum Prepared {
     },
 }
 
-/// Decides what to do with the stored bytes of the delivery `sequence`.
+/// Decides what to do with the stored bytes of a delivery.
 pub fn prepare(
     body: &[u8],
-    sequence: Sequence,
+    occasion: Occasion,
     verdict: Option<Verdict>,
     settings: &RecordSettings,
-    now: Millis,
 ) -> Prepared {
     if let Some(Verdict::Hold(reason)) = verdict {
         return Prepared::Hold {
@@ -60,11 +58,6 @@ pub fn prepare(
             detail: "the quarantine topic does not take it".to_owned(),
         };
     }
-    let occasion = Occasion {
-        sequence,
-        now,
-        replay: false,
-    };
     // The functions of the domain are pure: nothing of ours is left half changed by a panic in them.
     let made = catch_unwind(AssertUnwindSafe(|| {
         let delivery = Delivery::decode(body).map_err(|error| error.to_string())?;

@@ -61,7 +61,7 @@ impl Backoff {
         now
     }
 
-    fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.next = self.first;
     }
 }

@@ -62,6 +62,9 @@ pub trait Sink: Send + Sync + 'static {
     fn quarantined(&self, reason: QuarantineReason) {
         let _ = reason;
     }
+    /// A replay's record was acknowledged, on whichever topic. Neither `published` nor `quarantined` is called for it, unless no topic
+    /// had the delivery before.
+    fn replayed(&self) {}
     /// So many deliveries are held now.
     fn held(&self, count: usize) {
         let _ = count;

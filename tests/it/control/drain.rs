@@ -1,6 +1,6 @@
 //! `drain`, with a bridge and without one.
 
-use super::{NO_KAFKA, accept_transactions, json, kafka, on, said};
+use super::{NO_KAFKA, accept_transactions, finish, json, kafka, on, said};
 use crate::support::eventually::eventually;
 use crate::support::process::{Serving, command, run};
 use icr_bridge::mock_kafka::TopicReader;
@@ -91,7 +91,7 @@ fn an_interrupted_drain_ends_in_order() {
         .unwrap();
     // SAFETY: a signal to a child that has not been waited for.
     unsafe { libc::kill(drain.id() as i32, libc::SIGINT) };
-    let output = drain.wait_with_output().unwrap();
+    let output = finish(drain);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(json(&output)["end"], "cancelled");
     assert!(bridge.is_ready());

@@ -1,9 +1,11 @@
 //! The control socket and the commands that use it: against the real binary, with and without a running bridge.
 
 mod drain;
+mod replay;
 mod socket;
 
 use crate::support::app::SECRET;
+use crate::support::eventually::within;
 use crate::support::http;
 use crate::support::process::{Serving, run};
 use icr_bridge::domain::event::EventKind;
@@ -12,7 +14,8 @@ use icr_bridge::mock_kafka::{MockKafka, MockTopic};
 use icr_bridge::simulator::{Request, Simulator};
 use serde_json::Value;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Child, Output};
+use std::time::Duration;
 
 /// No broker will ever be there.
 const NO_KAFKA: (&str, &str) = ("KAFKA_BROKERS", "127.0.0.1:1");
@@ -61,6 +64,14 @@ fn said(output: &Output) -> (i32, String) {
     let text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
     (output.status.code().unwrap(), text)
+}
+
+/// Waits for its end; what it says fits into the pipes.
+fn finish(mut child: Child) -> Output {
+    within(Duration::from_secs(90), "the command ends", || {
+        child.try_wait().unwrap()
+    });
+    child.wait_with_output().unwrap()
 }
 
 fn json(output: &Output) -> Value {

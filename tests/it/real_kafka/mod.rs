@@ -3,6 +3,7 @@
 mod brokers;
 mod crashes;
 mod golden;
+mod replay;
 mod smoke;
 mod topics;
 

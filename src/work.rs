@@ -1,14 +1,25 @@
-//! What a verb at work is given: a way to say how far it is, and to hear that it should end.
+//! Long work that somebody waits for: it says how far it is, and hears that it should end.
 
-use super::protocol::Progress;
 use parking_lot::{Condvar, Mutex};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Progress is passed on once in so long; more would only be overwritten.
 const SPEAK_EVERY: Duration = Duration::from_millis(200);
 
-/// Why a verb should end before its time.
+/// How far work is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// So many are done.
+    pub done: u64,
+    /// Of so many; `None` while that is not known.
+    pub total: Option<u64>,
+    /// What it waits for, if it does, in a sentence for the user.
+    pub note: Option<String>,
+}
+
+/// Why work should end before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// Whoever asked for it has cancelled it, or is gone.
@@ -17,7 +28,7 @@ pub enum Stop {
     Leaving,
 }
 
-/// Tells a verb to end. Clones are the same.
+/// Tells work to end. Clones are the same.
 #[derive(Clone, Default)]
 pub struct Stopper(Arc<(Mutex<Option<Stop>>, Condvar)>);
 
@@ -47,7 +58,7 @@ impl Stopper {
 /// Where progress goes.
 pub type Listener = Box<dyn FnMut(Progress) + Send>;
 
-/// A verb at work.
+/// Work under way.
 pub struct Work {
     stopper: Stopper,
     listener: Listener,
@@ -55,7 +66,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// Work that `stopper` ends, and whose progress `listener` hears.
+    /// Work that `stopper` can end, and whose progress `listener` hears.
     pub fn new(stopper: Stopper, listener: Listener) -> Self {
         Self {
             stopper,
