@@ -89,6 +89,10 @@ pub struct Survey<'v> {
     /// Those not met yet.
     ahead: VecDeque<Sequence>,
     gap: Option<Gap>,
+    /// Nothing beyond this is looked at.
+    until: Sequence,
+    /// What counts as passed by the cursor; the view says so itself where this is `None`.
+    passed: Option<Sequence>,
     /// The outcome log that was looked at last.
     noted: Option<Noted>,
     /// A record that waits for its turn.
@@ -140,6 +144,8 @@ impl<'v> Survey<'v> {
             ahead: copies.iter().copied().collect(),
             copies,
             gap: None,
+            until: Sequence::MAX,
+            passed: None,
             noted: None,
             candidate: None,
             record: Vec::new(),
@@ -179,6 +185,16 @@ impl<'v> Survey<'v> {
         }
     }
 
+    /// Ends after this sequence for now; a later call may let it go on.
+    pub fn look_until(&mut self, sequence: Sequence) {
+        self.until = sequence;
+    }
+
+    /// Takes the cursor to be here, rather than where the view says: beside a live bridge notes come later than the cursor passes.
+    pub fn take_passed(&mut self, sequence: Sequence) {
+        self.passed = Some(sequence);
+    }
+
     /// After [`View::refresh`]: goes on with what is new, with the outcomes and copies that there are now.
     ///
     /// # Errors
@@ -203,6 +219,10 @@ impl<'v> Survey<'v> {
                     Ahead::End => return Ok(Walked::End),
                 },
             };
+            if candidate.sequence > self.until {
+                self.candidate = Some(candidate);
+                return Ok(Walked::End);
+            }
             if let Err(error) = self.look_up(candidate.sequence) {
                 self.candidate = Some(candidate);
                 return Ok(Walked::Unnoted(candidate.sequence, error));
@@ -370,7 +390,8 @@ impl<'v> Survey<'v> {
     }
 
     fn fate(&self, candidate: Candidate) -> Fate {
-        let passed = candidate.sequence <= self.view.progress().sequence;
+        let cursor = self.passed.unwrap_or_else(|| self.view.progress().sequence);
+        let passed = candidate.sequence <= cursor;
         let is_held = self.copies.binary_search(&candidate.sequence).is_ok();
         match self.outcome(candidate) {
             None if passed && is_held => Fate::Held,

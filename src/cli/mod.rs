@@ -6,6 +6,7 @@ mod demo;
 mod drain;
 mod errand;
 mod healthcheck;
+mod inspect;
 mod journal;
 mod replay;
 mod selection;
@@ -91,6 +92,9 @@ enum Command {
     /// Asks a running bridge whether it can store deliveries (exit 0) or not (exit 1)
     #[command(after_help = "Needs only ICR_BRIDGE_ADMIN_LISTEN.")]
     Healthcheck,
+    /// Shows which deliveries the journal holds, what each was, and what became of it
+    #[command(after_help = inspect::AFTER_HELP)]
+    Inspect(inspect::Options),
     /// Prints the ledger of the journal: accepted, published, quarantined, held, pending
     #[command(
         after_help = "Needs only ICR_BRIDGE_JOURNAL_DIR. Works beside a running bridge and on a copy."
@@ -137,6 +141,7 @@ impl Cli {
             Command::Send(options) => send::run(&options, variables),
             Command::CheckConfig => check_config::run(variables),
             Command::Healthcheck => healthcheck::run(variables),
+            Command::Inspect(options) => inspect::run(options, variables),
             Command::Stats(options) => stats::run(options, variables),
             Command::Replay(options) => replay::run(options, variables),
             Command::Drain(options) => drain::run(options, variables),

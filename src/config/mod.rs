@@ -221,6 +221,17 @@ pub fn secrets_of(variables: Variables, app: &str) -> Result<Option<SecretSet>, 
     }
 }
 
+/// The form of records alone: for commands that show records and publish none.
+pub fn record_settings(variables: Variables) -> Result<RecordSettings, ConfigError> {
+    let mut env = Environment::new(variables);
+    let settings = kafka::record_settings(&mut env, &[]);
+    if env.problems.is_empty() {
+        Ok(settings)
+    } else {
+        Err(ConfigError(env.problems))
+    }
+}
+
 /// The admin address alone: for `healthcheck`.
 pub fn admin_listen(variables: Variables) -> Result<SocketAddr, ConfigError> {
     let mut env = Environment::new(variables);

@@ -6,6 +6,7 @@
 
 use super::json;
 use super::reasons::Rejection;
+use super::signed_data;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -65,6 +66,11 @@ impl<'a> Envelope<'a> {
     /// The value of `signedData`.
     pub fn signed_data(&self) -> &str {
         &self.signed_data
+    }
+
+    /// The payload's bytes: what `signedData` encodes; `None` where it is not base64, even by the lenient rules.
+    pub fn payload(&self) -> Option<Vec<u8>> {
+        signed_data::decode(&self.signed_data)
     }
 
     /// Where the raw token stands in the body.

@@ -14,6 +14,8 @@ pub mod glance;
 pub(crate) mod json;
 pub mod normalize;
 pub mod outcome;
+pub mod printable;
+pub mod privacy;
 pub mod reasons;
 pub mod record;
 pub mod selection;

@@ -17,7 +17,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a look that shows damage is repeated, and how long after: a group is written in a fraction of it.
 pub(super) const LOOKS: usize = 3;
@@ -200,6 +200,25 @@ impl View {
     /// How far publishing was when the view was opened, or refreshed.
     pub fn progress(&self) -> Progress {
         *self.progress.lock()
+    }
+
+    /// A live bridge notes an outcome up to a second after its cursor has passed the record: waits, at most so long, until the note of
+    /// the last one it had passed when the view was opened is there.
+    pub fn await_notes(&self, patience: Duration) {
+        let last = self.progress().sequence;
+        let deadline = Instant::now() + patience;
+        // A log that cannot be read is said by whoever reads it for its own sake.
+        while last > 0 && self.noted(last).is_ok_and(|noted| noted.of(last).is_none()) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// The last sequence that it knows of.
+    pub fn last(&self) -> Sequence {
+        self.shelf.catalog.lock().last
     }
 
     /// Whether it should stand in a segment that is damaged, or cannot be opened.

@@ -8,9 +8,11 @@
 
 mod shape;
 mod string;
+mod tokens;
 
 pub(crate) use shape::{Flaw, check_shape};
 pub(crate) use string::{is_string, same_string, string_is, unescape};
+pub(crate) use tokens::{Token, tokens};
 
 use serde::de::IgnoredAny;
 use string::string_end;

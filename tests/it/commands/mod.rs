@@ -1,6 +1,7 @@
 //! The commands as a shell sees them: output, exit codes, help.
 
 mod completions;
+mod inspect;
 mod send;
 
 use crate::support::app::{SECRET, TestApp};
@@ -51,6 +52,7 @@ fn help_names_every_command_and_every_exit_code() {
         "completions",
         "check-config",
         "healthcheck",
+        "inspect",
         "stats",
         "journal",
         "64",

@@ -1,0 +1,257 @@
+//! `--follow`: new deliveries as they come, and each again when its outcome is known.
+//!
+//! Two surveys go over the same view: one is at the journal's end and shows what arrives, one comes after the cursor and shows what
+//! became of it. So memory does not depend on how many deliveries are pending. The second keeps a distance to the cursor, since a
+//! bridge notes outcomes a moment after the cursor has passed. Rollover, retention and a bridge that is restarted are ordinary; a folder
+//! that cannot be read for a while is waited for.
+
+use super::output::{Output, words};
+use super::row::Row;
+use super::{Exit, Failure, Inspection, NOTED_WITHIN, TAIL};
+use crate::domain::outcome::Fate;
+use crate::domain::selection::Selection;
+use crate::journal::Sequence;
+use crate::journal::view::View;
+use crate::shutdown::Signals;
+use crate::survey::{Step, Survey};
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// How often the folder is looked at.
+const TICK: Duration = Duration::from_millis(200);
+
+pub(super) fn run(inspection: &Inspection, selection: &Selection) -> Result<Exit, Failure> {
+    let view = inspection.open()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::Signals)?;
+    runtime.block_on(async {
+        let mut signals = Signals::new().map_err(Failure::Signals)?;
+        let mut follow = Follow::new(inspection, selection, &view)?;
+        loop {
+            follow.show()?;
+            tokio::select! {
+                _ = signals.leave(|| {}) => return Ok(Exit::Done),
+                () = tokio::time::sleep(TICK) => {}
+            }
+            if reader_is_gone() {
+                return Ok(Exit::Done);
+            }
+            follow.look_again()?;
+        }
+    })
+}
+
+struct Follow<'v> {
+    inspection: &'v Inspection,
+    selection: &'v Selection,
+    view: &'v View,
+    output: Output,
+    /// At the journal's end.
+    arrivals: Survey<'v>,
+    /// Behind the cursor.
+    outcomes: Survey<'v>,
+    /// Where the cursor was, and when: not yet long enough ago for every note to be there.
+    cursors: VecDeque<(Instant, Sequence)>,
+    /// Up to here every outcome that was noted can be read, and has been shown.
+    settled: Sequence,
+    /// Shown with their outcome already, above `settled`.
+    told: BTreeSet<Sequence>,
+    /// The copies there were at the last look.
+    held: BTreeSet<Sequence>,
+    /// Copies that are gone since, and when that was seen.
+    released: VecDeque<(Instant, Sequence)>,
+    /// What was said last of things that go wrong, so that it is said once.
+    said: Option<String>,
+}
+
+impl<'v> Follow<'v> {
+    fn new(
+        inspection: &'v Inspection,
+        selection: &'v Selection,
+        view: &'v View,
+    ) -> Result<Self, Failure> {
+        let from = match inspection.limit(Some(TAIL)) {
+            Some(limit) => {
+                let newest = inspection.count(view, selection, limit)?.newest;
+                newest.front().copied().unwrap_or(view.last() + 1)
+            }
+            None => 1,
+        };
+        let settled = view.progress().sequence;
+        let mut follow = Self::at(inspection, selection, view, (from, settled))?;
+        // What is older than the first line shown is told too.
+        let noted = Selection {
+            fates: vec![Fate::Published, Fate::Quarantined, Fate::Held],
+            ..Selection::default()
+        };
+        let mut above = inspection.survey(view, &noted, settled + 1)?;
+        while let Some(sequence) = above.mention().map_err(inspection.read())? {
+            follow.told.insert(sequence);
+        }
+        Ok(follow)
+    }
+
+    /// Shows what comes from `from` on, and what becomes of what is above `settled`.
+    fn at(
+        inspection: &'v Inspection,
+        selection: &'v Selection,
+        view: &'v View,
+        (from, settled): (Sequence, Sequence),
+    ) -> Result<Self, Failure> {
+        let held = view.held().map_err(inspection.read())?;
+        Ok(Self {
+            inspection,
+            selection,
+            view,
+            output: Output::new(inspection.options.json),
+            arrivals: inspection.survey(view, selection, from)?,
+            outcomes: inspection.survey(view, selection, settled + 1)?,
+            cursors: VecDeque::new(),
+            settled,
+            told: BTreeSet::new(),
+            held: held.into_iter().collect(),
+            released: VecDeque::new(),
+            said: None,
+        })
+    }
+
+    /// Shows everything that is new in the view.
+    fn show(&mut self) -> Result<(), Failure> {
+        self.advance_settled();
+        let shown = self.show_arrivals().and_then(|()| self.show_outcomes());
+        match shown.and_then(|()| self.show_released()) {
+            // A file that cannot be read now may be readable at the next look.
+            Err(Failure::Read { path, source }) => {
+                self.say(format!("{}: {source}", path.display()))?;
+            }
+            shown => shown?,
+        }
+        self.output.flush()
+    }
+
+    fn advance_settled(&mut self) {
+        let now = Instant::now();
+        let cursor = self.view.progress().sequence;
+        if self.cursors.back().is_none_or(|(_, last)| *last < cursor) {
+            self.cursors.push_back((now, cursor));
+        }
+        while let Some((_, cursor)) = self
+            .cursors
+            .pop_front_if(|(seen, _)| now.duration_since(*seen) >= NOTED_WITHIN)
+        {
+            self.settled = self.settled.max(cursor);
+        }
+    }
+
+    fn show_arrivals(&mut self) -> Result<(), Failure> {
+        self.arrivals.take_passed(self.settled);
+        loop {
+            match self.arrivals.step().map_err(self.inspection.read())? {
+                Step::Found(found) => {
+                    if found.fate != Fate::Pending {
+                        self.told.insert(found.sequence);
+                    }
+                    let row = Row::new(&found, &self.inspection.mask(&found));
+                    self.output.row(row)?;
+                }
+                Step::End => return Ok(()),
+                other => {
+                    if let Some(words) = words(&other) {
+                        self.say(words.into_owned())?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn show_outcomes(&mut self) -> Result<(), Failure> {
+        self.outcomes.take_passed(self.settled);
+        self.outcomes.look_until(self.settled);
+        loop {
+            match self.outcomes.step().map_err(self.inspection.read())? {
+                Step::Found(found) => {
+                    if !self.told.contains(&found.sequence) {
+                        let row = Row::new(&found, &self.inspection.mask(&found));
+                        self.output.row(row)?;
+                    }
+                }
+                Step::End => break,
+                // The other survey has said it.
+                Step::Missing { .. } | Step::Unnoted { .. } => {}
+            }
+        }
+        self.told = self.told.split_off(&(self.settled + 1));
+        Ok(())
+    }
+
+    /// A copy that goes was taken by the quarantine topic.
+    fn show_released(&mut self) -> Result<(), Failure> {
+        let (now, read) = (Instant::now(), self.inspection.read());
+        let held: BTreeSet<_> = self.view.held().map_err(&read)?.into_iter().collect();
+        // Above `settled` the outcomes are yet to be shown.
+        let gone = self.held.difference(&held);
+        let gone = gone.filter(|sequence| **sequence <= self.settled);
+        self.released.extend(gone.map(|sequence| (now, *sequence)));
+        self.held = held;
+        while let Some((_, sequence)) = self
+            .released
+            .pop_front_if(|(seen, _)| now.duration_since(*seen) >= NOTED_WITHIN)
+        {
+            let mut survey = self
+                .inspection
+                .survey(self.view, self.selection, sequence)?;
+            survey.look_until(sequence);
+            if let Step::Found(found) = survey.step().map_err(&read)? {
+                let row = Row::new(&found, &self.inspection.mask(&found));
+                self.output.row(row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look_again(&mut self) -> Result<(), Failure> {
+        match self.view.refresh() {
+            Ok(false) => {
+                self.arrivals.renew().map_err(self.inspection.read())?;
+                self.outcomes.renew().map_err(self.inspection.read())
+            }
+            Ok(true) => {
+                self.say(
+                    "another journal stands in the folder now; it is followed from its beginning"
+                        .into(),
+                )?;
+                let settled = self.view.progress().sequence;
+                let places = (1, settled);
+                let anew = Self::at(self.inspection, self.selection, self.view, places)?;
+                let before = std::mem::replace(self, anew);
+                self.output = before.output;
+                self.said = before.said;
+                Ok(())
+            }
+            Err(error) => self.say(error.to_string()),
+        }
+    }
+
+    fn say(&mut self, words: String) -> Result<(), Failure> {
+        if self.said.as_ref() != Some(&words) {
+            self.output.flush()?;
+            anstream::eprintln!("icr-bridge: {words}");
+            self.said = Some(words);
+        }
+        Ok(())
+    }
+}
+
+/// Whether nobody reads the output any more: with nothing to write, that would else go unnoticed for ever.
+fn reader_is_gone() -> bool {
+    let mut stdout = libc::pollfd {
+        fd: libc::STDOUT_FILENO,
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: one descriptor, described by one structure that lives as long as the call, which does not wait.
+    let ready = unsafe { libc::poll(&mut stdout, 1, 0) };
+    ready > 0 && stdout.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0
+}
