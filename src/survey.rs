@@ -110,7 +110,7 @@ struct Candidate {
     copy: bool,
     /// Whether its tag was read, and spoke for it.
     tagged: bool,
-    /// Whether its outcome alone decides: its record was not read.
+    /// Whether no more than its outcome can rule it out: its record was not read.
     mentioned: bool,
 }
 
@@ -156,7 +156,7 @@ impl<'v> Survey<'v> {
     /// The next delivery of the selection, or what came in the way.
     ///
     /// # Errors
-    /// The system's, for a file that cannot be read at present. The next call tries again.
+    /// The system's, for a file that cannot be read at present. The next call tries again, unless [`Survey::skip`] is called first.
     pub fn step(&mut self) -> io::Result<Step<'_>> {
         Ok(match self.walk(false)? {
             Walked::Found(candidate) => Step::Found(self.found(candidate)),
@@ -183,6 +183,16 @@ impl<'v> Survey<'v> {
                 Walked::End => return Ok(None),
             }
         }
+    }
+
+    /// After an error: passes the segment that cannot be read, but for the copies of its records that are held. Says which sequences that
+    /// are; `None` where nothing comes after them.
+    pub fn skip(&mut self) -> Option<(Sequence, Sequence)> {
+        let (from, to) = self.sieve.skip()?;
+        self.pass_copies(from);
+        let why = Why::Deleted;
+        self.gap = Some(Gap { from, to, why });
+        Some((from, to))
     }
 
     /// Ends after this sequence for now; a later call may let it go on.
@@ -222,6 +232,9 @@ impl<'v> Survey<'v> {
             if candidate.sequence > self.until {
                 self.candidate = Some(candidate);
                 return Ok(Walked::End);
+            }
+            if candidate.mentioned && self.selection.fates.is_empty() {
+                return Ok(Walked::Found(candidate));
             }
             if let Err(error) = self.look_up(candidate.sequence) {
                 self.candidate = Some(candidate);

@@ -20,10 +20,12 @@ use crate::journal::view::View;
 use crate::journal::{OpenError, Sequence};
 use crate::survey::{Found, Step, Survey};
 use clap::Args;
-use output::Output;
+use detail::Facts;
+use output::{Output, span, words};
 use row::Row;
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,21 +184,60 @@ impl Inspection {
         self.options.last.or(usual.filter(|_| !self.options.all))
     }
 
-    /// Counts what matches, and finds the newest `limit`.
+    /// Counts what matches, and finds the newest `limit`. What comes in the way is said when the newest are shown.
     fn count(&self, view: &View, selection: &Selection, limit: usize) -> Result<Counted, Failure> {
         let mut survey = self.survey(view, selection, 1)?;
         let mut counted = Counted {
             matching: 0,
             newest: VecDeque::new(),
         };
-        while let Some(sequence) = survey.mention().map_err(self.read())? {
-            counted.matching += 1;
-            counted.newest.push_back(sequence);
-            if counted.newest.len() > limit {
-                counted.newest.pop_front();
+        loop {
+            match survey.mention() {
+                Ok(Some(sequence)) => {
+                    counted.matching += 1;
+                    counted.newest.push_back(sequence);
+                    if counted.newest.len() > limit {
+                        counted.newest.pop_front();
+                    }
+                }
+                Err(_) if survey.skip().is_some() => {}
+                Ok(None) | Err(_) => return Ok(counted),
             }
         }
-        Ok(counted)
+    }
+
+    /// Hands over what matches until that is enough, and says what comes in the way; [`Exit::Io`] where something could not be read.
+    fn walk(
+        &self,
+        survey: &mut Survey<'_>,
+        output: &mut Output,
+        each: &mut dyn FnMut(&mut Output, &Found<'_>) -> Result<ControlFlow<()>, Failure>,
+    ) -> Result<Exit, Failure> {
+        let mut exit = Exit::Done;
+        loop {
+            let error = match survey.step() {
+                Ok(Step::Found(found)) => match each(output, &found)? {
+                    ControlFlow::Continue(()) => continue,
+                    ControlFlow::Break(()) => return Ok(exit),
+                },
+                Ok(Step::End) => return Ok(exit),
+                Ok(other) => {
+                    output.say(&words(&other))?;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            exit = Exit::Io;
+            match survey.skip() {
+                Some((from, to)) => {
+                    output.say(&format!("{} cannot be read: {error}", span(from, to)))?
+                }
+                None => {
+                    output.say(&format!("{}: {error}", self.dir.display()))?;
+                    return Ok(exit);
+                }
+            }
+        }
     }
 
     fn list(&self, selection: &Selection) -> Result<Exit, Failure> {
@@ -207,29 +248,27 @@ impl Inspection {
             Some(limit) => Some(self.count(&view, selection, limit)?),
             None => None,
         };
-        let from = match &counted {
-            Some(counted) => counted.newest.front().copied(),
-            None => Some(1),
-        };
+        let most = counted.as_ref().map(|counted| counted.newest.len());
+        let from = counted.as_ref().and_then(|counted| counted.newest.front());
+        let mut survey = self.survey(&view, selection, from.copied().unwrap_or(1))?;
         let mut output = Output::new(self.options.json);
         let mut shown = 0;
-        if let Some(from) = from {
-            let mut survey = self.survey(&view, selection, from)?;
-            let most = counted.as_ref().map(|counted| counted.newest.len());
-            while most.is_none_or(|most| shown < most) {
-                match survey.step().map_err(self.read())? {
-                    Step::Found(found) => {
-                        output.row(Row::new(&found, &self.mask(&found)))?;
-                        shown += 1;
-                    }
-                    Step::End => break,
-                    other => output.warn(&other)?,
-                }
-            }
+        let mut exit = Exit::Done;
+        if most != Some(0) {
+            exit = self.walk(&mut survey, &mut output, &mut |output, found| {
+                output.row(Row::new(found, &self.mask(found)))?;
+                shown += 1;
+                let enough = most.is_some_and(|most| shown >= most);
+                Ok(if enough {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
+            })?;
         }
         output.flush()?;
         self.sum_up(&view, shown, counted.map(|counted| counted.matching));
-        Ok(Exit::Done)
+        Ok(exit)
     }
 
     /// Says what was left out, or that there is nothing.
@@ -253,20 +292,19 @@ impl Inspection {
         let mut wanted: BTreeSet<Uuid> = selection.ids.iter().copied().collect();
         let mut output = Output::new(self.options.json);
         let mut survey = self.survey(&view, selection, 1)?;
-        while !wanted.is_empty() {
-            match survey.step().map_err(self.read())? {
-                Step::Found(found) => {
-                    let mask = self.mask(&found);
-                    if let Ok(delivery) = &found.delivery {
-                        wanted.remove(&delivery.id);
-                        let facts = detail::Facts::new(&found, delivery, settings, &mask);
-                        output.detail(Row::new(&found, &mask), &facts)?;
-                    }
-                }
-                Step::End => break,
-                other => output.warn(&other)?,
+        let exit = self.walk(&mut survey, &mut output, &mut |output, found| {
+            if let Ok(delivery) = &found.delivery {
+                wanted.remove(&delivery.id);
+                let mask = self.mask(found);
+                let facts = Facts::new(found, delivery, settings, &mask);
+                output.detail(Row::new(found, &mask), &facts)?;
             }
-        }
+            Ok(if wanted.is_empty() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
         output.flush()?;
         for id in &wanted {
             anstream::eprintln!(
@@ -274,10 +312,9 @@ impl Inspection {
                 self.where_it_was_sought(selection)
             );
         }
-        Ok(if wanted.is_empty() {
-            Exit::Done
-        } else {
-            Exit::Failed
+        Ok(match exit {
+            Exit::Done if !wanted.is_empty() => Exit::Failed,
+            exit => exit,
         })
     }
 

@@ -162,6 +162,18 @@ impl Sieve {
         self.next
     }
 
+    /// After an error: passes what is left of the segment that cannot be read, and says which sequences that are; `None` where no
+    /// other segment follows.
+    pub fn skip(&mut self) -> Option<(Sequence, Sequence)> {
+        let limit = limit_of(&self.shelf, self.next);
+        if limit == Sequence::MAX || limit <= self.next {
+            return None;
+        }
+        let from = std::mem::replace(&mut self.next, limit);
+        self.way = Way::Undecided;
+        Some((from, limit - 1))
+    }
+
     fn decide(&self) -> Way {
         let located = self.shelf.catalog.lock().locate(self.next).cloned();
         let limit = match &located {

@@ -169,8 +169,8 @@ impl<'a> Facts<'a> {
         let signature = self.delivery.signature.to_hex();
         line(out, "signature", &format!("sha256={signature}"))?;
         let secret = match self.delivery.secret_position {
-            0 => "the current one, at that time".to_owned(),
-            position => format!("an earlier one, in position {position} at that time"),
+            0 => "position 0: the current one at that time".to_owned(),
+            position => format!("position {position}: an earlier one at that time"),
         };
         line(out, "secret", &secret)?;
         line(

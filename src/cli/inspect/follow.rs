@@ -158,9 +158,8 @@ impl<'v> Follow<'v> {
                 }
                 Step::End => return Ok(()),
                 other => {
-                    if let Some(words) = words(&other) {
-                        self.say(words.into_owned())?;
-                    }
+                    let words = words(&other);
+                    self.say(words)?;
                 }
             }
         }
@@ -236,8 +235,7 @@ impl<'v> Follow<'v> {
 
     fn say(&mut self, words: String) -> Result<(), Failure> {
         if self.said.as_ref() != Some(&words) {
-            self.output.flush()?;
-            anstream::eprintln!("icr-bridge: {words}");
+            self.output.say(&words)?;
             self.said = Some(words);
         }
         Ok(())

@@ -4,9 +4,9 @@ use super::Failure;
 use super::detail::Facts;
 use super::row::Row;
 use crate::domain::printable::{printable, printable_json};
+use crate::journal::Sequence;
 use crate::survey::Step;
 use anstyle::{AnsiColor, Style};
-use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
 /// So many rows are gathered to find out how wide the columns must be.
@@ -88,10 +88,7 @@ impl Output {
     }
 
     /// Says what came in the way, after what was shown so far.
-    pub(super) fn warn(&mut self, step: &Step<'_>) -> Result<(), Failure> {
-        let Some(words) = words(step) else {
-            return Ok(());
-        };
+    pub(super) fn say(&mut self, words: &str) -> Result<(), Failure> {
         self.flush()?;
         anstream::eprintln!("icr-bridge: {words}");
         Ok(())
@@ -163,27 +160,32 @@ fn cells(row: Row) -> [String; 6] {
 }
 
 /// What a step other than a delivery means for who looks for deliveries.
-pub(super) fn words(step: &Step<'_>) -> Option<Cow<'static, str>> {
+pub(super) fn words(step: &Step<'_>) -> String {
     match step {
         Step::Missing {
             from,
             to,
             written_off,
         } => {
-            let which = if from == to {
-                format!("the delivery with the sequence {from} is")
-            } else {
-                format!("the deliveries with the sequences {from} to {to} are")
+            let verb = if from == to { "is" } else { "are" };
+            let rest = match written_off {
+                true => ", and written off by `icr-bridge journal repair`",
+                false => " in the journal; see `icr-bridge journal verify`",
             };
-            Some(Cow::Owned(if *written_off {
-                format!("{which} lost to damage, and written off by `journal repair`")
-            } else {
-                format!("{which} lost to damage in the journal; see `icr-bridge journal verify`")
-            }))
+            format!("{} {verb} lost to damage{rest}", span(*from, *to))
         }
-        Step::Unnoted { from, error } => Some(Cow::Owned(format!(
+        Step::Unnoted { from, error } => format!(
             "what became of the deliveries from the sequence {from} on cannot be read: {error}"
-        ))),
-        Step::Found(_) | Step::End => None,
+        ),
+        Step::Found(_) | Step::End => String::new(),
+    }
+}
+
+/// Deliveries, as the beginning of a sentence.
+pub(super) fn span(from: Sequence, to: Sequence) -> String {
+    if from == to {
+        format!("the delivery with the sequence {from}")
+    } else {
+        format!("the deliveries with the sequences {from} to {to}")
     }
 }

@@ -4,6 +4,7 @@ mod detail;
 mod follow;
 mod list;
 mod masking;
+mod speed;
 mod trouble;
 
 use crate::support::app::{NO_KAFKA, SECRET, TestApp};

@@ -14,7 +14,7 @@ fn what_came_what_was_proven_and_what_became_of_it_are_shown() {
         "\"name\": \"Organization org2\"".into(),
         "What was proven".into(),
         "signature         sha256=".into(),
-        "secret            the current one".into(),
+        "secret            position 0: the current one".into(),
         "fingerprint       ".into(),
         "outer body        agrees with what was signed".into(),
         "\"amount\": 2.5".into(),

@@ -121,6 +121,65 @@ fn damage_is_said_and_hides_nothing_else() {
 }
 
 #[test]
+fn a_segment_that_may_not_be_read_is_said_and_hides_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal");
+    let app = TestApp::on(&journal, &[("JOURNAL_SEGMENT_BYTES", "64KiB")]).unwrap();
+    let all = deliver(&app, &app.simulator(), 0..100);
+    app.stop();
+    let segments = contents(&journal).into_iter().map(|(path, _)| path);
+    let segments =
+        segments.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    let segments: Vec<_> = segments.collect();
+    let base = |path: &Path| {
+        path.file_stem()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+    };
+    let (forbidden, after) = (&segments[1], base(&segments[2]));
+    allow_all(&journal);
+    fs::set_permissions(forbidden, fs::Permissions::from_mode(0o000)).unwrap();
+    let Some(output) = as_nobody(&journal, &["inspect", "--json"]) else {
+        return;
+    };
+    assert_eq!(output.status.code(), Some(74), "not all was read");
+    let shown = String::from_utf8(output.stdout.clone()).unwrap();
+    let shown: Vec<&str> = shown
+        .lines()
+        .map(|line| line.split('"').nth(5).unwrap())
+        .collect();
+    let expected: Vec<&str> = all[..base(forbidden) - 1]
+        .iter()
+        .chain(&all[after - 1..])
+        .map(String::as_str)
+        .collect();
+    assert_eq!(shown, expected);
+    let range = format!(
+        "the sequences {} to {} cannot be read",
+        base(forbidden),
+        after - 1
+    );
+    assert!(told(&output).contains(&range), "{}", told(&output));
+    assert!(
+        told(&output).contains(forbidden.to_str().unwrap()),
+        "{}",
+        told(&output)
+    );
+}
+
+/// So that somebody else may read it.
+fn allow_all(dir: &Path) {
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+    for (path, _) in contents(dir) {
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
 fn of_a_held_delivery_whose_record_is_gone_the_copy_is_shown() {
     let stage = Stage::played();
     for (file, _) in contents(&stage.journal()) {
