@@ -26,6 +26,8 @@ pub(super) struct Environment {
     raw: Raw,
     /// Problems so far, in the order of reading.
     pub(super) problems: Vec<Problem>,
+    /// What can be used and was hardly meant so.
+    pub(super) warnings: Vec<String>,
     /// Variables with our prefix that name no setting.
     pub(super) unknown: Vec<String>,
 }
@@ -65,6 +67,7 @@ impl Environment {
         Self {
             raw,
             problems,
+            warnings: Vec::new(),
             unknown,
         }
     }
@@ -94,6 +97,18 @@ impl Environment {
             variable: format!("{PREFIX}{name}"),
             message: message.into(),
         });
+    }
+
+    /// Whether a problem with a variable was noted.
+    pub(super) fn has_problem(&self, name: &str) -> bool {
+        self.problems
+            .iter()
+            .any(|problem| problem.variable.strip_prefix(PREFIX) == Some(name))
+    }
+
+    /// Notes what can be used and was hardly meant so.
+    pub(super) fn warn(&mut self, message: String) {
+        self.warnings.push(message);
     }
 
     /// Names that are no setting may be why another is missing.

@@ -6,7 +6,9 @@ use crate::domain::normalize::Redaction;
 use crate::domain::record::{ContentMode, RecordSettings};
 use crate::domain::template::{Template, TemplateError};
 use crate::publisher::properties;
+use crate::secrets::file;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub(super) fn record_settings(env: &mut Environment, apps: &[String]) -> RecordSettings {
     let topic = template(env, "KAFKA_TOPIC", Template::topic);
@@ -130,6 +132,12 @@ fn is_broker(text: &str) -> bool {
         && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
+/// The properties' file holds passwords, and is read with the same care as a secret file.
+fn properties_file(path: &str) -> Result<String, String> {
+    let contents = file::contents(Path::new(path)).map_err(|error| error.to_string())?;
+    String::from_utf8(contents).map_err(|_| "the file is not UTF-8".to_owned())
+}
+
 fn kafka_properties(env: &mut Environment) -> BTreeMap<String, String> {
     if env.is_set("KAFKA_PROPERTIES") && env.is_set("KAFKA_PROPERTIES_FILE") {
         env.problem(
@@ -144,7 +152,7 @@ fn kafka_properties(env: &mut Environment) -> BTreeMap<String, String> {
             env.text("KAFKA_PROPERTIES").unwrap_or_default().to_owned(),
             ',',
         ),
-        Some(path) => match std::fs::read_to_string(&path) {
+        Some(path) => match properties_file(&path) {
             Ok(text) => ("KAFKA_PROPERTIES_FILE", text, '\n'),
             Err(error) => {
                 env.problem("KAFKA_PROPERTIES_FILE", format!("{path}: {error}"));

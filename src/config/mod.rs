@@ -6,7 +6,7 @@
 mod apps;
 mod environment;
 mod kafka;
-pub mod secrets;
+mod secrets;
 pub mod settings;
 mod show;
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub shutdown_delay: Duration,
     /// Variables with our prefix that name no setting, each with the nearest that does.
     pub unknown: Vec<(String, Option<String>)>,
+    /// What can be used and was hardly meant so, a sentence each. Never a secret.
+    pub warnings: Vec<String>,
     shown: Vec<(String, String)>,
 }
 
@@ -137,6 +139,7 @@ impl Config {
                 .iter()
                 .map(|name| (name.clone(), nearest(name)))
                 .collect(),
+            warnings: Vec::new(),
             shown: Vec::new(),
             http,
             admin_listen,
@@ -155,7 +158,11 @@ impl Config {
         log(&mut env);
         let shown = show::effective(&env, &config);
         if env.problems.is_empty() {
-            Ok(Self { shown, ..config })
+            Ok(Self {
+                warnings: env.warnings,
+                shown,
+                ..config
+            })
         } else {
             env.tell_misspelt();
             Err(ConfigError(env.problems))

@@ -75,11 +75,6 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Puts other secrets in force, for every delivery from now on.
-    pub fn replace_secrets(&self, secrets: SecretSet) {
-        *self.secrets.write() = Arc::new(secrets);
-    }
-
     fn secrets(&self) -> Arc<SecretSet> {
         Arc::clone(&self.secrets.read())
     }
@@ -126,6 +121,13 @@ impl Ingest {
     /// The app with this name, if its path is open.
     pub fn app(&self, name: &str) -> Option<&Arc<AppState>> {
         self.apps.get(name)
+    }
+
+    /// Puts other secrets of an app in force, for every delivery from now on.
+    pub fn replace_secrets(&self, app: &str, secrets: &SecretSet) {
+        if let Some(app) = self.app(app) {
+            *app.secrets.write() = Arc::new(secrets.clone());
+        }
     }
 
     /// Counts and tells a delivery that is turned away.

@@ -18,6 +18,7 @@ mod metrics;
 mod promtool;
 mod publisher;
 mod real_kafka;
+mod secrets;
 mod support;
 mod survey;
 mod trouble;
