@@ -39,11 +39,9 @@ pub(super) fn secrets_of(env: &mut Environment, app: &str) -> Option<SecretSet> 
         return default_app(env).map(|app| app.secrets);
     }
     let text = env.text("APP_SECRET_FILES").unwrap_or_default().to_owned();
-    let mut entries = text
-        .split(',')
-        .filter_map(|entry| entry.trim().split_once('='));
-    let (_, path) = entries.find(|(name, _)| *name == app)?;
-    app_with_file(env, "APP_SECRET_FILES", app, path).map(|app| app.secrets)
+    let mut entries = text.split(',').filter_map(|entry| entry.split_once('='));
+    let (_, path) = entries.find(|(name, _)| name.trim() == app)?;
+    app_with_file(env, "APP_SECRET_FILES", app, path.trim()).map(|app| app.secrets)
 }
 
 /// The names of the apps alone, as far as they can be read: for commands that prove nothing.
@@ -137,9 +135,12 @@ fn further_apps(env: &mut Environment) -> Vec<App> {
 /// Why an app cannot have this name beside those `taken`, the reserved ones included.
 fn name_problem(name: &str, taken: &[&str]) -> Option<String> {
     if !is_app_name(name) {
-        let shown = if name.len() <= MAX_NAME { name } else { "it" };
+        let shown = match name.len() {
+            0..=MAX_NAME => format!("`{name}`"),
+            _ => "what it names".to_owned(),
+        };
         return Some(format!(
-            "`{shown}` is no app name; a name is 1 to 32 lowercase letters, digits and hyphens"
+            "{shown} is no app name; a name is 1 to 32 lowercase letters, digits and hyphens"
         ));
     }
     if [DEFAULT_APP, UNKNOWN_APP].contains(&name) {

@@ -1,5 +1,7 @@
 //! Configuration: everything that is wrong is said at once, and nothing secret is ever shown.
 
+mod apps;
+
 use crate::support::app::variables;
 use icr_bridge::config::{Config, settings::SETTINGS};
 
@@ -111,34 +113,15 @@ fn a_variable_and_its_file_exclude_each_other() {
 }
 
 #[test]
-fn apps_may_not_share_a_topic_by_accident() {
+fn a_properties_file_that_is_none_is_refused_without_waiting() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("secret");
-    std::fs::write(&file, "x").unwrap();
-    let apps = format!("sandbox={}", file.display());
-    assert!(
-        refused(&[("APP_SECRET_FILES", &apps)]).contains("would share the topic `icr.webhooks`")
-    );
-    assert!(read(&[("APP_SECRET_FILES", &apps), ("KAFKA_TOPIC", "icr.{app}")]).is_ok());
-    assert!(read(&[("APP_SECRET_FILES", &apps), ("KAFKA_SHARED_TOPIC", "true")]).is_ok());
-}
-
-#[test]
-fn app_names_are_checked() {
-    for apps in [
-        "Sandbox=/x",
-        "default=/x",
-        "none=/x",
-        "sandbox",
-        "=x",
-        "a=/nowhere",
-    ] {
-        assert!(
-            refused(&[("APP_SECRET_FILES", apps), ("KAFKA_TOPIC", "icr.{app}")])
-                .contains("APP_SECRET_FILES"),
-            "{apps}"
-        );
-    }
+    let folder = dir.path().to_str().unwrap();
+    assert!(refused(&[("KAFKA_PROPERTIES_FILE", folder)]).contains("no regular file"));
+    assert!(refused(&[("KAFKA_PROPERTIES_FILE", "/dev/zero")]).contains("no regular file"));
+    assert!(refused(&[("KAFKA_PROPERTIES_FILE", "/nowhere/at/all")]).contains("cannot be read"));
+    let file = dir.path().join("file");
+    std::fs::write(&file, b"linger.ms=1\n\xff").unwrap();
+    assert!(refused(&[("KAFKA_PROPERTIES_FILE", file.to_str().unwrap())]).contains("not UTF-8"));
 }
 
 #[test]
