@@ -10,6 +10,14 @@ use crate::secrets::file;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// Topics in which brokers keep their own state (`Topic.java` of Kafka 4).
+const INTERNAL: [&str; 4] = [
+    "__consumer_offsets",
+    "__transaction_state",
+    "__share_group_state",
+    "__cluster_metadata",
+];
+
 pub(super) fn record_settings(env: &mut Environment, apps: &[String]) -> RecordSettings {
     let topic = template(env, "KAFKA_TOPIC", Template::topic);
     let quarantine_topic = template(env, "KAFKA_QUARANTINE_TOPIC", quarantine_topic);
@@ -65,6 +73,17 @@ fn check_topics(env: &mut Environment, topic: &Template, quarantine: &Template, 
         env.problem("KAFKA_TOPIC", problem);
     }
     let ordinary = topics(topic, apps);
+    for (variable, names) in [
+        ("KAFKA_TOPIC", &ordinary),
+        ("KAFKA_QUARANTINE_TOPIC", &topics(quarantine, apps)),
+    ] {
+        if let Some(name) = names.iter().find(|name| INTERNAL.contains(&name.as_str())) {
+            let problem = format!(
+                "`{name}` is a topic of Kafka's own, which takes no records; choose another"
+            );
+            env.problem(variable, problem);
+        }
+    }
     for name in topics(quarantine, apps) {
         let Some(twin) = ordinary.iter().find(|other| alike(&name, other)) else {
             continue;

@@ -210,11 +210,13 @@ impl Publishing {
 
 /// The journal's folder alone: for commands that need nothing else.
 pub fn journal_dir(variables: Variables) -> PathBuf {
-    PathBuf::from(
-        Environment::new(variables)
-            .text("JOURNAL_DIR")
-            .unwrap_or_default(),
-    )
+    let name = format!("{}JOURNAL_DIR", settings::PREFIX);
+    let set = variables
+        .into_iter()
+        .find_map(|(variable, value)| (variable == *name && !value.is_empty()).then_some(value));
+    let default = settings::setting("JOURNAL_DIR").and_then(|setting| setting.default);
+    // As it stands, also where it is not UTF-8: another folder must never be taken for the one that was named.
+    set.map_or_else(|| default.unwrap_or_default().into(), PathBuf::from)
 }
 
 /// The secrets of one app alone, for `send`; `None` where the environment names none for it.

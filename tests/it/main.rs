@@ -1,6 +1,7 @@
 //! The integration tests: one crate that drives the real thing from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod apps;
 mod commands;
 mod config;
 mod control;

@@ -3,7 +3,7 @@
 mod apps;
 
 use crate::support::app::variables;
-use icr_bridge::config::{Config, settings::SETTINGS};
+use icr_bridge::config::{Config, journal_dir, settings::SETTINGS};
 
 const GOOD: [(&str, &str); 2] = [
     ("WEBHOOK_SECRET", "s3cret"),
@@ -160,6 +160,29 @@ fn dropping_the_sender_and_sending_the_signed_data_exclude_each_other() {
         refused(&[("DROP_SENDER", "true"), ("SIGNATURE_HEADERS", "true")])
             .contains("SIGNATURE_HEADERS")
     );
+}
+
+#[test]
+fn kafka_s_own_topics_are_refused() {
+    assert!(refused(&[("KAFKA_TOPIC", "__consumer_offsets")]).contains("of Kafka's own"));
+    let error = refused(&[("KAFKA_QUARANTINE_TOPIC", "__transaction_state")]);
+    assert!(
+        error.starts_with("ICR_BRIDGE_KAFKA_QUARANTINE_TOPIC: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_journal_s_folder_is_the_one_that_was_named_or_the_default_and_no_other() {
+    use std::os::unix::ffi::OsStringExt;
+    let strange = std::ffi::OsString::from_vec(b"/tmp/\xff".to_vec());
+    let named = vec![("ICR_BRIDGE_JOURNAL_DIR".into(), strange.clone())];
+    assert_eq!(journal_dir(named.clone()), std::path::Path::new(&strange));
+    let error = Config::read([variables(&GOOD), named].concat()).unwrap_err();
+    assert_eq!(error.to_string(), "ICR_BRIDGE_JOURNAL_DIR: is not UTF-8");
+    let default = std::path::Path::new("./icr-bridge-journal");
+    assert_eq!(journal_dir(variables(&[("JOURNAL_DIR", "")])), default);
+    assert_eq!(journal_dir(vec![]), default);
 }
 
 #[test]

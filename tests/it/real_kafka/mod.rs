@@ -1,5 +1,6 @@
 //! What only a real Kafka shows. `tests/run kafka` starts one; without it each of these says that it was skipped.
 
+mod apps;
 mod brokers;
 mod crashes;
 mod golden;
