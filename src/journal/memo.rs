@@ -71,7 +71,7 @@ impl Memo {
         self.inner.lock().kept.clone()
     }
 
-    pub fn from_now_on(&self, source: Source) {
+    pub fn keep(&self, source: Source) {
         self.inner.lock().source = Some(source);
     }
 

@@ -191,7 +191,7 @@ impl Journal {
     /// From now on the memo says what `source` says (64 KiB at the most): asked every ten seconds and when the journal is closed, on the
     /// journal's own thread, and kept durably whatever the retention. A crash costs what has changed since.
     pub fn keep_memo(&self, source: impl Fn() -> Vec<u8> + Send + 'static) {
-        self.0.core.memo.from_now_on(Box::new(source));
+        self.0.core.memo.keep(Box::new(source));
     }
     /// The last synced sequence; 0 when there is none.
     pub fn last_sequence(&self) -> Sequence {
