@@ -321,11 +321,13 @@ fn journal_options(env: &mut Environment) -> journal::Options {
     }
 }
 
-/// A body that was accepted must fit the quarantine topic's record whatever happens: that is checked before the first delivery.
+/// A body that was accepted must fit the quarantine topic's record whatever happens, and with `SIGNATURE_HEADERS` the event's record
+/// too: that is checked before the first delivery.
 fn check_sizes(env: &mut Environment, config: &Config) {
     let limit = properties::message_max_bytes(&config.kafka.properties);
     let body = config.http.max_body_bytes as u64;
-    if body.saturating_add(RECORD_HEADROOM) > limit {
+    let too_large = |record: u64| record.saturating_add(RECORD_HEADROOM) > limit;
+    if too_large(body) {
         env.problem(
             "MAX_BODY_BYTES",
             format!(
@@ -333,5 +335,21 @@ fn check_sizes(env: &mut Environment, config: &Config) {
                 size(body)
             ),
         );
+    } else if config.record.signature_headers && too_large(with_signed_data(body)) {
+        let most = limit.saturating_sub(RECORD_HEADROOM) / 7 * 4;
+        env.problem(
+            "MAX_BODY_BYTES",
+            format!(
+                "{} is too much together with SIGNATURE_HEADERS: a record then holds signed data and event, up to 1.75 times the body; \
+                 lower it to {most}, or raise the property message.max.bytes from {limit} to {} here and at the broker",
+                size(body),
+                with_signed_data(body) + RECORD_HEADROOM
+            ),
+        );
     }
+}
+
+/// The largest event of a body and its signed data beside it: base64 writes four digits for three bytes of the event.
+fn with_signed_data(body: u64) -> u64 {
+    body.saturating_add(body.div_ceil(4) * 3)
 }

@@ -97,9 +97,9 @@ settings! {
     drop_sender: "DROP_SENDER" = Some("false"), false,
         "Whether `sender` (personal data) is published as null. Quarantine keeps the whole body.";
     signature_headers: "SIGNATURE_HEADERS" = Some("false"), false,
-        "Whether records carry `icr_signed_data` and `icr_signature`. Excludes `DROP_SENDER`.";
+        "Whether records carry `icr_signed_data` and `icr_signature`, so that consumers can verify ICR's signature. Excludes `DROP_SENDER`.";
     max_body_bytes: "MAX_BODY_BYTES" = Some("512KiB"), false,
-        "Largest body, inflated. Must stay 16 KiB below the property `message.max.bytes`.";
+        "Largest body, inflated. Must stay 16 KiB below the property `message.max.bytes`; with `SIGNATURE_HEADERS` that holds for 1.75 times as much.";
     duplicate_window: "DUPLICATE_WINDOW" = Some("100000"), false,
         "Deliveries among which a repeat is recognised; 0 switches that off.";
     header_timeout_seconds: "HEADER_TIMEOUT_SECONDS" = Some("5"), false,

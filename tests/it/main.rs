@@ -20,6 +20,7 @@ mod promtool;
 mod publisher;
 mod real_kafka;
 mod secrets;
+mod signature_headers;
 mod support;
 mod survey;
 mod trouble;

@@ -155,6 +155,36 @@ fn an_accepted_body_always_fits_a_record() {
 }
 
 #[test]
+fn with_signature_headers_a_record_is_up_to_1_75_times_the_body() {
+    let headers = ("SIGNATURE_HEADERS", "true");
+    assert!(read(&[headers]).is_ok(), "the defaults go together");
+    // 64 KiB × 1.75 + 16 KiB
+    for (limit, fits) in [("131072", true), ("131071", false)] {
+        let properties = format!("message.max.bytes={limit}");
+        let settings = [
+            headers,
+            ("MAX_BODY_BYTES", "64KiB"),
+            ("KAFKA_PROPERTIES", &properties),
+        ];
+        assert!(read(&settings[1..]).is_ok(), "without them there is room");
+        match read(&settings) {
+            Ok(_) => assert!(fits, "{limit}"),
+            Err(error) => {
+                assert!(!fits, "{limit}: {error}");
+                assert!(
+                    error.starts_with("ICR_BRIDGE_MAX_BODY_BYTES: 64KiB is too much"),
+                    "{error}"
+                );
+                assert!(
+                    error.contains("lower it to 65532") && error.contains("to 131072"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn dropping_the_sender_and_sending_the_signed_data_exclude_each_other() {
     assert!(
         refused(&[("DROP_SENDER", "true"), ("SIGNATURE_HEADERS", "true")])

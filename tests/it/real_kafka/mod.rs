@@ -5,6 +5,7 @@ mod brokers;
 mod crashes;
 mod golden;
 mod replay;
+mod sizes;
 mod smoke;
 mod topics;
 
