@@ -119,7 +119,7 @@ fn a_consumer_verifies_icr_s_signature_with_the_record_and_the_secret_alone() {
             assert!(!is_genuine(b"another secret", said.as_bytes(), signature));
             assert!(!is_genuine(
                 SECRET.as_bytes(),
-                said[1..].as_bytes(),
+                &said.as_bytes()[1..],
                 signature
             ));
             let value: Value = serde_json::from_slice(&record.value).unwrap();
