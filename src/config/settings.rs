@@ -53,9 +53,9 @@ settings! {
     webhook_secret: "WEBHOOK_SECRET" = None, true,
         "Secret of `/webhook` (app `default`), exactly as typed at ICR. This, the file, or `APP_SECRET_FILES` is required.";
     webhook_secret_file: "WEBHOOK_SECRET_FILE" = None, false,
-        "File with the secrets of `/webhook`, one a line: the first current, the others still accepted.";
+        "File with the secrets of `/webhook`, one a line: the first current, the others still accepted. Read again when it has changed.";
     app_secret_files: "APP_SECRET_FILES" = None, false,
-        "`name=/path,…`: opens `/webhook/<name>` for each, with the secrets of its file. Names match `[a-z0-9-]{1,32}`.";
+        "`name=/path,…`: opens `/webhook/<name>` for each, with the secrets of its file, read again when it has changed. Names match `[a-z0-9-]{1,32}`.";
     journal_dir: "JOURNAL_DIR" = Some("./icr-bridge-journal"), false,
         "Folder of the journal; created with mode 0700.";
     journal_segment_bytes: "JOURNAL_SEGMENT_BYTES" = Some("64MiB"), false,
