@@ -147,6 +147,7 @@ impl Bridge {
         let secrets = secrets::Watch::start(
             watched(&config),
             metrics.secret_reload_failures.clone(),
+            // Whoever else wants to know of a rotation is told here.
             move |app, secrets| door.ingest.replace_secrets(app, secrets),
         )?;
         let admin = server::admin(listeners.admin, Data::new(admin))?;

@@ -48,10 +48,7 @@ impl Memo {
             Ok(kept) => (kept, None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), None),
             Err(error) => {
-                let what = format!(
-                    "{}: cannot be read ({error}); it counts as empty",
-                    path.display()
-                );
+                let what = format!("cannot be read ({error}); it counts as empty");
                 (Vec::new(), Some(what))
             }
         };

@@ -80,7 +80,9 @@ pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
     }
     let (memo, warning) = Memo::open(storage, dir);
     if let Some(warning) = warning {
-        shelf.observer.warning(&warning);
+        let path = dir.join(super::memo::NAME);
+        let what = format!("{}: {warning}", path.display());
+        shelf.observer.warning(&what);
     }
     Ok(Recovered {
         cursor,

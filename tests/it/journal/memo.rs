@@ -66,7 +66,11 @@ fn a_damaged_memo_counts_as_empty_is_told_and_replaced() {
         keep(&journal, "one");
         append(&journal, 1, 3);
         journal.close();
+        assert_eq!(view(&storage).verify().unwrap().remarks, []);
         storage.edit(&path("memo"), damage);
+        let verified = view(&storage).verify().unwrap();
+        assert_eq!(verified.damage, [], "no record is lost");
+        assert_eq!(verified.remarks[0].file, "memo");
         let (journal, warnings) = open_with(&storage, options()).unwrap();
         assert_eq!(journal.memo(), b"");
         assert!(warnings.mention("memo: cannot be read"));
