@@ -1,6 +1,6 @@
 //! Wiring: builds the parts from a configuration, runs them until told to leave, and takes them down in order. Decides nothing.
 
-use crate::config::{Config, Kafka, SecretSource, secrets};
+use crate::config::{App, Config, Kafka, SecretSource};
 use crate::control::{self, Services};
 use crate::domain::record::RecordSettings;
 use crate::http::admin::Admin;
@@ -14,6 +14,7 @@ use crate::publisher::replay::Replayer;
 use crate::publisher::throttle::Throttle;
 use crate::publisher::{self, KafkaSettings, Publisher, PublisherSettings, Sink, Timings};
 use crate::readiness::Readiness;
+use crate::secrets;
 use crate::shutdown::InFlight;
 use actix_web::web::Data;
 use std::net::{SocketAddr, TcpListener};
@@ -99,8 +100,7 @@ fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener, Star
 /// The bridge at work.
 pub struct Bridge {
     ingress: Running,
-    door: Data<Ingress>,
-    secrets: Vec<(String, SecretSource)>,
+    secrets: secrets::Watch,
     admin: Running,
     journal: Journal,
     publisher: Publisher,
@@ -144,11 +144,12 @@ impl Bridge {
         let shutdown_delay = config.shutdown_delay;
         let door = Data::new(ingress);
         let ingress = server::ingress(listeners.ingress, Data::clone(&door), &config.http)?;
-        let secrets = config
-            .apps
-            .iter()
-            .map(|app| (app.name.clone(), app.source.clone()))
-            .collect();
+        let secrets = secrets::Watch::start(
+            watched(&config),
+            metrics.secret_reload_failures.clone(),
+            // Whoever else wants to know of a rotation is told here.
+            move |app, secrets| door.ingest.replace_secrets(app, secrets),
+        )?;
         let admin = server::admin(listeners.admin, Data::new(admin))?;
         let dir = config.journal.dir;
         let apps = config.apps.into_iter().map(|app| app.name).collect();
@@ -163,7 +164,6 @@ impl Bridge {
         Ok(Self {
             control: listen_for_commands(&dir, services),
             ingress,
-            door,
             secrets,
             admin,
             journal,
@@ -174,30 +174,9 @@ impl Bridge {
         })
     }
 
-    /// Has the secret files read again, as SIGHUP asks for. What cannot be read leaves the last good secrets in force.
+    /// Has the secret files read at once, as SIGHUP asks for.
     pub fn reload_secrets(&self) {
-        for (name, source) in &self.secrets {
-            let SecretSource::File(path) = source else {
-                continue;
-            };
-            match secrets::read_file(path) {
-                Ok(secrets) => {
-                    let count = secrets.count();
-                    if let Some(app) = self.door.ingest.app(name) {
-                        app.replace_secrets(secrets);
-                    }
-                    tracing::info!(app = name, "app {name}: {count} secret(s) in force");
-                }
-                Err(error) => {
-                    self.door.metrics.secret_reload_failures.inc();
-                    tracing::error!(
-                        app = name,
-                        "app {name}: {}: {error}; the last good secrets stay in force",
-                        path.display()
-                    );
-                }
-            }
-        }
+        self.secrets.read_now();
     }
 
     /// Not ready → accept on for the delay → close the ingress → drain it → flush to Kafka → save the cursor.
@@ -251,6 +230,19 @@ fn listen_for_commands(dir: &Path, services: Services) -> Option<control::Server
             None
         }
     }
+}
+
+/// Every app for the watch over its secrets.
+fn watched(config: &Config) -> Vec<secrets::Watched> {
+    let watched = |app: &App| secrets::Watched {
+        app: app.name.clone(),
+        secrets: app.secrets.clone(),
+        file: match &app.source {
+            SecretSource::Variable => None,
+            SecretSource::File(path) => Some(path.clone()),
+        },
+    };
+    config.apps.iter().map(watched).collect()
 }
 
 /// What the publisher takes of the configuration.

@@ -19,12 +19,12 @@
 //! # Where to read
 //! A request is one function, [`ingest::Ingest::take`], behind [`http::webhook`]. A publication is [`publisher`]. What ICR sends and
 //! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes; [`survey`] looks
-//! through it for deliveries. [`app`] wires them; [`cli`] holds the commands, which reach a running bridge through [`control`]; [`config`]
-//! and [`metrics`] are the two tables that operators meet. [`simulator`] makes deliveries as ICR does, and [`load`] sends them and tells
-//! what became of each.
+//! through it for deliveries. [`secrets`] watches the secret files. [`app`] wires them; [`cli`] holds the commands, which reach a running
+//! bridge through [`control`]; [`config`] and [`metrics`] are the two tables that operators meet. [`simulator`] makes deliveries as ICR
+//! does, and [`load`] sends them and tells what became of each.
 //!
 //! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {survey, domain, journal}`,
-//! `{app, cli} → control → publisher`, `cli → survey → {domain, journal}`.
+//! `app → secrets → domain`, `{app, cli} → control → publisher`, `cli → survey → {domain, journal}`.
 
 pub mod app;
 pub mod cli;
@@ -39,6 +39,7 @@ pub mod metrics;
 pub mod mock_kafka;
 pub mod publisher;
 pub mod readiness;
+pub mod secrets;
 pub mod shutdown;
 pub mod simulator;
 pub mod survey;

@@ -24,5 +24,8 @@ pub(super) fn run(variables: Variables) -> Exit {
             .unwrap_or_default();
         anstream::eprintln!("warning: {name} is no setting and has no effect{hint}");
     }
+    for warning in &config.warnings {
+        anstream::eprintln!("warning: {warning}");
+    }
     Exit::Done
 }

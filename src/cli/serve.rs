@@ -23,6 +23,9 @@ pub(super) fn run(variables: Variables) -> Exit {
             "{name} is no setting and has no effect{hint}"
         );
     }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let system = actix_web::rt::System::new();
     let exit = system.block_on(serve(config));
     if exit == Exit::AtOnce {

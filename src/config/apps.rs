@@ -1,14 +1,20 @@
 //! Reads which apps are open, and their first secrets. Fails closed: an app without a secret does not start.
 
 use super::environment::Environment;
-use super::secrets::{App, SecretSource, read_file};
+use super::secrets::{App, SecretSource};
 use crate::domain::signature::SecretSet;
+use crate::domain::tag::Tag;
+use crate::metrics::UNKNOWN_APP;
+use crate::secrets::{file, shared};
 use std::path::PathBuf;
 
 /// The name under which `/webhook` is known everywhere.
 pub const DEFAULT_APP: &str = "default";
 
-/// The apps in force, `default` first; every problem goes to `env`.
+/// The longest app name of the HTTP contract.
+const MAX_NAME: usize = 32;
+
+/// The apps in force, `default` first; every problem and every doubt goes to `env`.
 pub(super) fn read(env: &mut Environment) -> Vec<App> {
     let before = env.problems.len();
     let mut apps: Vec<App> = default_app(env).into_iter().collect();
@@ -18,6 +24,10 @@ pub(super) fn read(env: &mut Environment) -> Vec<App> {
             "WEBHOOK_SECRET",
             "is required, or WEBHOOK_SECRET_FILE, or APP_SECRET_FILES: without a secret nothing can be proven",
         );
+    }
+    let sets = apps.iter().map(|app| (app.name.as_str(), &app.secrets));
+    for warning in shared(sets) {
+        env.warn(warning.to_string());
     }
     apps
 }
@@ -29,11 +39,9 @@ pub(super) fn secrets_of(env: &mut Environment, app: &str) -> Option<SecretSet> 
         return default_app(env).map(|app| app.secrets);
     }
     let text = env.text("APP_SECRET_FILES").unwrap_or_default().to_owned();
-    let mut entries = text
-        .split(',')
-        .filter_map(|entry| entry.trim().split_once('='));
-    let (_, path) = entries.find(|(name, _)| *name == app)?;
-    app_with_file(env, "APP_SECRET_FILES", app, path).map(|app| app.secrets)
+    let mut entries = text.split(',').filter_map(|entry| entry.split_once('='));
+    let (_, path) = entries.find(|(name, _)| name.trim() == app)?;
+    app_with_file(env, "APP_SECRET_FILES", app, path.trim()).map(|app| app.secrets)
 }
 
 /// The names of the apps alone, as far as they can be read: for commands that prove nothing.
@@ -66,11 +74,16 @@ fn default_app(env: &mut Environment) -> Option<App> {
             None
         }
         (Some(secret), None) => match SecretSet::single(secret.as_bytes()) {
-            Ok(secrets) => Some(App {
-                name: DEFAULT_APP.to_owned(),
-                source: SecretSource::Variable,
-                secrets,
-            }),
+            Ok(secrets) => {
+                if let Some(doubt) = file::doubt(secret.as_bytes()) {
+                    env.warn(format!("app {DEFAULT_APP}: its secret {doubt}"));
+                }
+                Some(App {
+                    name: DEFAULT_APP.to_owned(),
+                    source: SecretSource::Variable,
+                    secrets,
+                })
+            }
             Err(_) => {
                 env.problem(
                     "WEBHOOK_SECRET",
@@ -84,37 +97,65 @@ fn default_app(env: &mut Environment) -> Option<App> {
 }
 
 fn further_apps(env: &mut Environment) -> Vec<App> {
-    let text = env.text("APP_SECRET_FILES").unwrap_or_default().to_owned();
-    let mut apps: Vec<App> = Vec::new();
-    for entry in text
+    const VARIABLE: &str = "APP_SECRET_FILES";
+    let text = env.text(VARIABLE).unwrap_or_default().to_owned();
+    let entries = text
         .split(',')
         .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-    {
-        let Some((name, path)) = entry.split_once('=') else {
-            env.problem(
-                "APP_SECRET_FILES",
-                format!("`{entry}` is not of the form name=/path/to/file"),
-            );
+        .filter(|entry| !entry.is_empty());
+    let mut apps: Vec<App> = Vec::new();
+    let mut names = vec![DEFAULT_APP, UNKNOWN_APP];
+    for (number, entry) in (1..).zip(entries) {
+        // Somebody may have typed secrets here: nothing is repeated that does not look like a name and a path.
+        let Some((name, path)) = entry
+            .split_once('=')
+            .map(|(name, path)| (name.trim(), path.trim()))
+            .filter(|(_, path)| !path.trim_matches('=').is_empty())
+        else {
+            let problem = format!("entry {number} is not of the form name=/path/to/file");
+            env.problem(VARIABLE, problem);
             continue;
         };
-        if !is_app_name(name) {
-            env.problem(
-                "APP_SECRET_FILES",
-                format!("`{name}` is no app name: [a-z0-9-]{{1,32}}"),
-            );
-        } else if name == DEFAULT_APP || name == "none" {
-            env.problem(
-                "APP_SECRET_FILES",
-                format!("`{name}` is reserved; choose another name"),
-            );
-        } else if apps.iter().any(|app| app.name == name) {
-            env.problem("APP_SECRET_FILES", format!("names `{name}` twice"));
-        } else {
-            apps.extend(app_with_file(env, "APP_SECRET_FILES", name, path));
+        if let Some(problem) = name_problem(name, &names) {
+            env.problem(VARIABLE, format!("entry {number}: {problem}"));
+            continue;
         }
+        names.push(name);
+        apps.extend(app_with_file(env, VARIABLE, name, path));
+    }
+    if names.len() == 2 && !text.is_empty() && !env.has_problem(VARIABLE) {
+        env.problem(
+            VARIABLE,
+            "names no app; write name=/path/to/file,…, or leave it out",
+        );
     }
     apps
+}
+
+/// Why an app cannot have this name beside those `taken`, the reserved ones included.
+fn name_problem(name: &str, taken: &[&str]) -> Option<String> {
+    if !is_app_name(name) {
+        let shown = match name.len() {
+            0..=MAX_NAME => format!("`{name}`"),
+            _ => "what it names".to_owned(),
+        };
+        return Some(format!(
+            "{shown} is no app name; a name is 1 to 32 lowercase letters, digits and hyphens"
+        ));
+    }
+    if [DEFAULT_APP, UNKNOWN_APP].contains(&name) {
+        return Some(format!("`{name}` is reserved; choose another name"));
+    }
+    if taken.contains(&name) {
+        return Some(format!("`{name}` is named twice; name each app once"));
+    }
+    // The journal's tags know an app by a hash of its name.
+    let twin = taken
+        .iter()
+        .find(|other| Tag::app_hash(other) == Tag::app_hash(name))?;
+    Some(format!(
+        "`{name}` and `{twin}` cannot be told apart in the journal (their hashes are equal); choose another name"
+    ))
 }
 
 fn app_with_file(
@@ -128,12 +169,17 @@ fn app_with_file(
         return None;
     }
     let path = PathBuf::from(path);
-    match read_file(&path) {
-        Ok(secrets) => Some(App {
-            name: name.to_owned(),
-            source: SecretSource::File(path),
-            secrets,
-        }),
+    match file::read(&path) {
+        Ok(read) => {
+            if let Some(doubt) = read.doubt {
+                env.warn(format!("app {name}: {doubt}"));
+            }
+            Some(App {
+                name: name.to_owned(),
+                source: SecretSource::File(path),
+                secrets: read.secrets,
+            })
+        }
         Err(error) => {
             env.problem(variable, format!("app {name}: {error}"));
             None
@@ -142,7 +188,7 @@ fn app_with_file(
 }
 
 fn is_app_name(name: &str) -> bool {
-    (1..=32).contains(&name.len())
+    (1..=MAX_NAME).contains(&name.len())
         && name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

@@ -1,6 +1,6 @@
 //! Reads the environment without stopping at the first problem.
 
-use super::settings::{PREFIX, Raw, SETTINGS, setting};
+use super::settings::{PREFIX, Raw, SETTINGS, Setting, setting};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -26,6 +26,8 @@ pub(super) struct Environment {
     raw: Raw,
     /// Problems so far, in the order of reading.
     pub(super) problems: Vec<Problem>,
+    /// What can be used and was hardly meant so.
+    pub(super) warnings: Vec<String>,
     /// Variables with our prefix that name no setting.
     pub(super) unknown: Vec<String>,
 }
@@ -65,6 +67,7 @@ impl Environment {
         Self {
             raw,
             problems,
+            warnings: Vec::new(),
             unknown,
         }
     }
@@ -94,6 +97,18 @@ impl Environment {
             variable: format!("{PREFIX}{name}"),
             message: message.into(),
         });
+    }
+
+    /// Whether a problem with a variable was noted.
+    pub(super) fn has_problem(&self, name: &str) -> bool {
+        self.problems
+            .iter()
+            .any(|problem| problem.variable.strip_prefix(PREFIX) == Some(name))
+    }
+
+    /// Notes what can be used and was hardly meant so.
+    pub(super) fn warn(&mut self, message: String) {
+        self.warnings.push(message);
     }
 
     /// Names that are no setting may be why another is missing.
@@ -191,21 +206,24 @@ pub(super) fn size(bytes: u64) -> String {
         )
 }
 
+/// How alike two names must be for one to be a slip of the other (Jaro-Winkler, 0 to 1).
+const ALIKE: f64 = 0.85;
+
+/// Whether somebody typed only a part of a name.
+fn is_part(whole: &str, part: &str) -> bool {
+    part.len() >= 5 && whole.contains(part)
+}
+
 /// The variable that an operator probably meant, for a name that is none.
 pub(super) fn nearest(unknown: &str) -> Option<String> {
-    let name = unknown.strip_prefix(PREFIX)?;
-    let shared = |candidate: &str| {
-        candidate
-            .chars()
-            .zip(name.chars())
-            .take_while(|(a, b)| a == b)
-            .count()
-    };
+    let name = unknown.strip_prefix(PREFIX)?.to_ascii_uppercase();
+    let likeness = |setting: &Setting| strsim::jaro_winkler(setting.name, &name);
     SETTINGS
         .iter()
-        .max_by_key(|setting| shared(setting.name))
-        .filter(|setting| shared(setting.name) >= 4)
-        .map(|setting| format!("{PREFIX}{}", setting.name))
+        .map(|setting| (likeness(setting), setting))
+        .filter(|(likeness, setting)| *likeness >= ALIKE || is_part(setting.name, &name))
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, setting)| format!("{PREFIX}{}", setting.name))
 }
 
 #[cfg(test)]
@@ -231,10 +249,25 @@ mod tests {
 
     #[test]
     fn a_misspelt_variable_is_answered_with_the_nearest() {
-        assert_eq!(
-            nearest("ICR_BRIDGE_KAFKA_BROKER").as_deref(),
-            Some("ICR_BRIDGE_KAFKA_BROKERS")
-        );
-        assert_eq!(nearest("ICR_BRIDGE_XYZ"), None);
+        for (typed, meant) in [
+            ("KAFKA_BROKER", "KAFKA_BROKERS"),
+            ("KAKFA_BROKERS", "KAFKA_BROKERS"),
+            ("KAFKA_TOPICS", "KAFKA_TOPIC"),
+            ("kafka_topic", "KAFKA_TOPIC"),
+            ("WEBHOOK_SECRETS", "WEBHOOK_SECRET"),
+            ("WEBHOOK_SECRET_FILES", "WEBHOOK_SECRET_FILE"),
+            ("SECRET_FILES", "APP_SECRET_FILES"),
+            ("BROKERS", "KAFKA_BROKERS"),
+            ("RETENTION_HOURS", "JOURNAL_RETENTION_HOURS"),
+            ("JOURNAL_DIRECTORY", "JOURNAL_DIR"),
+            ("MAX_BODY_SIZE", "MAX_BODY_BYTES"),
+            ("LOGFORMAT", "LOG_FORMAT"),
+        ] {
+            let answer = nearest(&format!("{PREFIX}{typed}"));
+            assert_eq!(answer, Some(format!("{PREFIX}{meant}")), "{typed}");
+        }
+        for typed in ["XYZ", "", "DATABASE_URL"] {
+            assert_eq!(nearest(&format!("{PREFIX}{typed}")), None, "{typed}");
+        }
     }
 }

@@ -6,32 +6,23 @@ use crate::domain::normalize::Redaction;
 use crate::domain::record::{ContentMode, RecordSettings};
 use crate::domain::template::{Template, TemplateError};
 use crate::publisher::properties;
+use crate::secrets::file;
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Topics in which brokers keep their own state (`Topic.java` of Kafka 4).
+const INTERNAL: [&str; 4] = [
+    "__consumer_offsets",
+    "__transaction_state",
+    "__share_group_state",
+    "__cluster_metadata",
+];
 
 pub(super) fn record_settings(env: &mut Environment, apps: &[String]) -> RecordSettings {
     let topic = template(env, "KAFKA_TOPIC", Template::topic);
     let quarantine_topic = template(env, "KAFKA_QUARANTINE_TOPIC", quarantine_topic);
     let key = template(env, "KAFKA_KEY", Template::key);
-    if apps.len() > 1 && !topic.has_app() && !env.flag("KAFKA_SHARED_TOPIC") {
-        env.problem(
-            "KAFKA_TOPIC",
-            format!(
-                "the apps {} would share the topic `{}`; put {{app}} into it, such as `icr.webhooks.{{app}}`, or set KAFKA_SHARED_TOPIC=true",
-                apps.join(", "),
-                topic.text()
-            ),
-        );
-    }
-    let named = |template: &Template| template.topics(apps.iter().map(String::as_str));
-    if let Some(both) = named(&topic)
-        .iter()
-        .find(|name| named(&quarantine_topic).contains(name))
-    {
-        env.problem(
-            "KAFKA_QUARANTINE_TOPIC",
-            format!("`{both}` is also a topic of KAFKA_TOPIC; choose another, so that consumers need not tell them apart"),
-        );
-    }
+    check_topics(env, &topic, &quarantine_topic, apps);
     let drop_sender = env.flag("DROP_SENDER");
     let signature_headers = env.flag("SIGNATURE_HEADERS");
     if drop_sender && signature_headers {
@@ -69,6 +60,80 @@ pub(super) fn record_settings(env: &mut Environment, apps: &[String]) -> RecordS
         signature_headers,
         instance,
     }
+}
+
+/// No two apps share a topic by accident, and quarantine has one of its own.
+fn check_topics(env: &mut Environment, topic: &Template, quarantine: &Template, apps: &[String]) {
+    if ["KAFKA_TOPIC", "KAFKA_QUARANTINE_TOPIC"].map(|name| env.has_problem(name)) != [false; 2] {
+        return;
+    }
+    if !env.flag("KAFKA_SHARED_TOPIC")
+        && let Some(problem) = shared_topic(topic, apps)
+    {
+        env.problem("KAFKA_TOPIC", problem);
+    }
+    let ordinary = topics(topic, apps);
+    for (variable, names) in [
+        ("KAFKA_TOPIC", &ordinary),
+        ("KAFKA_QUARANTINE_TOPIC", &topics(quarantine, apps)),
+    ] {
+        if let Some(name) = names.iter().find(|name| INTERNAL.contains(&name.as_str())) {
+            let problem = format!(
+                "`{name}` is a topic of Kafka's own, which takes no records; choose another"
+            );
+            env.problem(variable, problem);
+        }
+    }
+    for name in topics(quarantine, apps) {
+        let Some(twin) = ordinary.iter().find(|other| alike(&name, other)) else {
+            continue;
+        };
+        let problem = if name == *twin {
+            format!(
+                "`{name}` is also a topic of KAFKA_TOPIC; choose another, so that consumers need not tell them apart"
+            )
+        } else {
+            format!(
+                "Kafka does not allow `{name}` beside the topic `{twin}`, which differs in `.` and `_` alone; choose another"
+            )
+        };
+        env.problem("KAFKA_QUARANTINE_TOPIC", problem);
+        return;
+    }
+}
+
+/// Every topic that a template can name.
+fn topics(template: &Template, apps: &[String]) -> Vec<String> {
+    template.topics(apps.iter().map(String::as_str))
+}
+
+/// Whether Kafka allows only one of two topics: its metrics cannot tell `.` from `_`, so it refuses to create the second.
+fn alike(one: &str, other: &str) -> bool {
+    let plain = |byte: u8| if byte == b'.' { b'_' } else { byte };
+    one.bytes().map(plain).eq(other.bytes().map(plain))
+}
+
+/// Why two apps' records would stand in one topic, by way of a template without `{app}` or one in which names run together.
+fn shared_topic(topic: &Template, apps: &[String]) -> Option<String> {
+    let named = |app: &String| topic.topics([app.as_str()]);
+    apps.iter().enumerate().find_map(|(index, app)| {
+        let mine = named(app);
+        let (other, both) = apps.iter().skip(index + 1).find_map(|other| {
+            let both = named(other).into_iter().find(|name| mine.contains(name))?;
+            Some((other, both))
+        })?;
+        let way_out = if topic.has_app() {
+            "separate `{app}` from what follows, such as `icr.{app}.{event}`"
+        } else {
+            "put `{app}` into it, such as `icr.webhooks.{app}`"
+        };
+        Some(format!(
+            "`{}`: the apps {} and {} would share the topic `{both}`; {way_out}, or set KAFKA_SHARED_TOPIC=true",
+            topic.text(),
+            app,
+            other
+        ))
+    })
 }
 
 fn template(
@@ -130,6 +195,12 @@ fn is_broker(text: &str) -> bool {
         && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
+/// The properties' file holds passwords, and is read with the same care as a secret file.
+fn properties_file(path: &str) -> Result<String, String> {
+    let contents = file::contents(Path::new(path)).map_err(|error| error.to_string())?;
+    String::from_utf8(contents).map_err(|_| "the file is not UTF-8".to_owned())
+}
+
 fn kafka_properties(env: &mut Environment) -> BTreeMap<String, String> {
     if env.is_set("KAFKA_PROPERTIES") && env.is_set("KAFKA_PROPERTIES_FILE") {
         env.problem(
@@ -144,7 +215,7 @@ fn kafka_properties(env: &mut Environment) -> BTreeMap<String, String> {
             env.text("KAFKA_PROPERTIES").unwrap_or_default().to_owned(),
             ',',
         ),
-        Some(path) => match std::fs::read_to_string(&path) {
+        Some(path) => match properties_file(&path) {
             Ok(text) => ("KAFKA_PROPERTIES_FILE", text, '\n'),
             Err(error) => {
                 env.problem("KAFKA_PROPERTIES_FILE", format!("{path}: {error}"));

@@ -6,7 +6,7 @@
 mod apps;
 mod environment;
 mod kafka;
-pub mod secrets;
+mod secrets;
 pub mod settings;
 mod show;
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub shutdown_delay: Duration,
     /// Variables with our prefix that name no setting, each with the nearest that does.
     pub unknown: Vec<(String, Option<String>)>,
+    /// What can be used and was hardly meant so, a sentence each. Never a secret.
+    pub warnings: Vec<String>,
     shown: Vec<(String, String)>,
 }
 
@@ -137,6 +139,7 @@ impl Config {
                 .iter()
                 .map(|name| (name.clone(), nearest(name)))
                 .collect(),
+            warnings: Vec::new(),
             shown: Vec::new(),
             http,
             admin_listen,
@@ -155,7 +158,11 @@ impl Config {
         log(&mut env);
         let shown = show::effective(&env, &config);
         if env.problems.is_empty() {
-            Ok(Self { shown, ..config })
+            Ok(Self {
+                warnings: env.warnings,
+                shown,
+                ..config
+            })
         } else {
             env.tell_misspelt();
             Err(ConfigError(env.problems))
@@ -203,11 +210,13 @@ impl Publishing {
 
 /// The journal's folder alone: for commands that need nothing else.
 pub fn journal_dir(variables: Variables) -> PathBuf {
-    PathBuf::from(
-        Environment::new(variables)
-            .text("JOURNAL_DIR")
-            .unwrap_or_default(),
-    )
+    let name = format!("{}JOURNAL_DIR", settings::PREFIX);
+    let set = variables
+        .into_iter()
+        .find_map(|(variable, value)| (variable == *name && !value.is_empty()).then_some(value));
+    let default = settings::setting("JOURNAL_DIR").and_then(|setting| setting.default);
+    // As it stands, also where it is not UTF-8: another folder must never be taken for the one that was named.
+    set.map_or_else(|| default.unwrap_or_default().into(), PathBuf::from)
 }
 
 /// The secrets of one app alone, for `send`; `None` where the environment names none for it.
@@ -323,11 +332,13 @@ fn journal_options(env: &mut Environment) -> journal::Options {
     }
 }
 
-/// A body that was accepted must fit the quarantine topic's record whatever happens: that is checked before the first delivery.
+/// A body that was accepted must fit the quarantine topic's record whatever happens, and with `SIGNATURE_HEADERS` the event's record
+/// too: that is checked before the first delivery.
 fn check_sizes(env: &mut Environment, config: &Config) {
     let limit = properties::message_max_bytes(&config.kafka.properties);
     let body = config.http.max_body_bytes as u64;
-    if body.saturating_add(RECORD_HEADROOM) > limit {
+    let too_large = |record: u64| record.saturating_add(RECORD_HEADROOM) > limit;
+    if too_large(body) {
         env.problem(
             "MAX_BODY_BYTES",
             format!(
@@ -335,5 +346,21 @@ fn check_sizes(env: &mut Environment, config: &Config) {
                 size(body)
             ),
         );
+    } else if config.record.signature_headers && too_large(with_signed_data(body)) {
+        let most = limit.saturating_sub(RECORD_HEADROOM) / 7 * 4;
+        env.problem(
+            "MAX_BODY_BYTES",
+            format!(
+                "{} is too much together with SIGNATURE_HEADERS: a record then holds signed data and event, up to 1.75 times the body; \
+                 lower it to {most}, or raise the property message.max.bytes from {limit} to {} here and at the broker",
+                size(body),
+                with_signed_data(body) + RECORD_HEADROOM
+            ),
+        );
     }
+}
+
+/// The largest event of a body and its signed data beside it: base64 writes four digits for three bytes of the event.
+fn with_signed_data(body: u64) -> u64 {
+    body.saturating_add(body.div_ceil(4) * 3)
 }

@@ -53,9 +53,9 @@ settings! {
     webhook_secret: "WEBHOOK_SECRET" = None, true,
         "Secret of `/webhook` (app `default`), exactly as typed at ICR. This, the file, or `APP_SECRET_FILES` is required.";
     webhook_secret_file: "WEBHOOK_SECRET_FILE" = None, false,
-        "File with the secrets of `/webhook`, one a line: the first current, the others still accepted.";
+        "File with the secrets of `/webhook`, one a line: the first current, the others still accepted. Read again when it has changed.";
     app_secret_files: "APP_SECRET_FILES" = None, false,
-        "`name=/path,…`: opens `/webhook/<name>` for each, with the secrets of its file. Names match `[a-z0-9-]{1,32}`.";
+        "`name=/path,…`: opens `/webhook/<name>` for each, with the secrets of its file, read again when it has changed. Names match `[a-z0-9-]{1,32}`.";
     journal_dir: "JOURNAL_DIR" = Some("./icr-bridge-journal"), false,
         "Folder of the journal; created with mode 0700.";
     journal_segment_bytes: "JOURNAL_SEGMENT_BYTES" = Some("64MiB"), false,
@@ -97,9 +97,9 @@ settings! {
     drop_sender: "DROP_SENDER" = Some("false"), false,
         "Whether `sender` (personal data) is published as null. Quarantine keeps the whole body.";
     signature_headers: "SIGNATURE_HEADERS" = Some("false"), false,
-        "Whether records carry `icr_signed_data` and `icr_signature`. Excludes `DROP_SENDER`.";
+        "Whether records carry `icr_signed_data` and `icr_signature`, so that consumers can verify ICR's signature. Excludes `DROP_SENDER`.";
     max_body_bytes: "MAX_BODY_BYTES" = Some("512KiB"), false,
-        "Largest body, inflated. Must stay 16 KiB below the property `message.max.bytes`.";
+        "Largest body, inflated. Must stay 16 KiB below the property `message.max.bytes`; with `SIGNATURE_HEADERS` that holds for 1.75 times as much.";
     duplicate_window: "DUPLICATE_WINDOW" = Some("100000"), false,
         "Deliveries among which a repeat is recognised; 0 switches that off.";
     header_timeout_seconds: "HEADER_TIMEOUT_SECONDS" = Some("5"), false,

@@ -84,11 +84,31 @@ impl Key {
     }
 }
 
-/// The secrets in force for one app: the current one first, then the earlier ones. Never empty, never printed.
-#[derive(Clone)]
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.check == other.check
+    }
+}
+
+impl Eq for Key {}
+
+/// The secrets in force for one app: the current one first, then the earlier ones. Never empty, never printed. Sets are equal if they
+/// hold the same secrets in the same order.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretSet {
     current: Key,
     earlier: Vec<Key>,
+}
+
+/// The secrets of a secret file: its lines, ended by LF or CRLF, without the empty ones. Nothing else is trimmed.
+pub fn secret_lines(contents: &[u8]) -> impl Iterator<Item = &[u8]> {
+    contents
+        .split_inclusive(|&byte| byte == b'\n')
+        .map(|line| match line {
+            [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text,
+            last => last,
+        })
+        .filter(|line| !line.is_empty())
 }
 
 /// Why a text holds no usable secret.
@@ -113,13 +133,7 @@ impl SecretSet {
     /// # Errors
     /// [`NoSecret`] if every line is empty.
     pub fn from_file(contents: &[u8]) -> Result<Self, NoSecret> {
-        let mut lines = contents
-            .split_inclusive(|&byte| byte == b'\n')
-            .map(|line| match line {
-                [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text,
-                last => last,
-            })
-            .filter(|line| !line.is_empty());
+        let mut lines = secret_lines(contents);
         let mut set = Self::single(lines.next().ok_or(NoSecret)?)?;
         for line in lines {
             set.add(Key::new(line)?);
@@ -132,13 +146,10 @@ impl SecretSet {
         1 + self.earlier.len()
     }
 
-    /// This set followed by the secrets of `other` (repeats dropped), for a variable and a file set together.
-    pub fn followed_by(mut self, other: Self) -> Self {
-        self.add(other.current);
-        for key in other.earlier {
-            self.add(key);
-        }
-        self
+    /// Whether one secret is in both sets.
+    pub fn shares_with(&self, other: &Self) -> bool {
+        self.keys()
+            .any(|mine| other.keys().any(|theirs| theirs == mine))
     }
 
     /// HMAC-SHA256 of `message` under the current secret: for the simulator and tests.
@@ -147,7 +158,7 @@ impl SecretSet {
     }
 
     fn add(&mut self, key: Key) {
-        if !self.keys().any(|known| known.check == key.check) {
+        if !self.keys().any(|known| *known == key) {
             self.earlier.push(key);
         }
     }
@@ -357,13 +368,13 @@ mod tests {
     }
 
     #[test]
-    fn sets_are_joined_in_order_without_repeats() {
-        let joined = SecretSet::single(b"a")
-            .unwrap()
-            .followed_by(SecretSet::from_file(b"b\na\nc").unwrap());
-        assert_eq!(joined.count(), 3);
-        let signature = SecretSet::single(b"c").unwrap().sign(b"abc");
-        assert_eq!(position("abc", signature, &joined), Ok(2));
+    fn sets_are_equal_where_secrets_and_order_are_and_share_what_is_in_both() {
+        let set = |contents: &str| SecretSet::from_file(contents.as_bytes()).unwrap();
+        assert!(set("a\nb") == set("a\r\n\nb\na\n"));
+        assert!(set("a\nb") != set("b\na"), "positions count");
+        assert!(set("a\nb") != set("a"));
+        assert!(set("a\nb").shares_with(&set("c\nb")) && set("c\nb").shares_with(&set("a\nb")));
+        assert!(!set("a\nb").shares_with(&set("ab\nc")));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod gate;
 mod ids;
+mod last_accepted;
 mod notice;
 
 use crate::config::App;
@@ -24,6 +25,7 @@ use notice::Notices;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -72,16 +74,26 @@ pub struct AppState {
     name: String,
     secrets: RwLock<Arc<SecretSet>>,
     metrics: Arc<AppMetrics>,
+    /// When the latest delivery was accepted, in milliseconds since 1970; 0 while there is none.
+    last_accepted: AtomicU64,
 }
 
 impl AppState {
-    /// Puts other secrets in force, for every delivery from now on.
-    pub fn replace_secrets(&self, secrets: SecretSet) {
-        *self.secrets.write() = Arc::new(secrets);
-    }
-
     fn secrets(&self) -> Arc<SecretSet> {
         Arc::clone(&self.secrets.read())
+    }
+
+    /// A delivery was accepted at this time; the latest counts.
+    fn accepted_at(&self, at: Millis) {
+        let before = self.last_accepted.fetch_max(at.0, Ordering::Relaxed);
+        self.metrics.last_accepted(at.max(Millis(before)));
+    }
+
+    fn last_accepted(&self) -> Option<Millis> {
+        match self.last_accepted.load(Ordering::Relaxed) {
+            0 => None,
+            at => Some(Millis(at)),
+        }
     }
 }
 
@@ -100,6 +112,7 @@ impl Ingest {
                     name: app.name.clone(),
                     secrets: RwLock::new(Arc::new(app.secrets.clone())),
                     metrics: metrics.app(&app.name),
+                    last_accepted: AtomicU64::new(0),
                 };
                 (app.name.clone(), Arc::new(state))
             })
@@ -109,9 +122,10 @@ impl Ingest {
                 .values()
                 .find(|app| Tag::app_hash(&app.name) == tag.app)
             {
-                app.metrics.restore_last_accepted(tag.accepted_at);
+                app.accepted_at(tag.accepted_at);
             }
         })?;
+        journal.keep_memo(last_accepted::restore(&journal.memo(), &apps, wall_clock()));
         Ok(Self {
             journal,
             gate: Arc::new(Mutex::new(gate)),
@@ -126,6 +140,13 @@ impl Ingest {
     /// The app with this name, if its path is open.
     pub fn app(&self, name: &str) -> Option<&Arc<AppState>> {
         self.apps.get(name)
+    }
+
+    /// Puts other secrets of an app in force, for every delivery from now on.
+    pub fn replace_secrets(&self, app: &str, secrets: &SecretSet) {
+        if let Some(app) = self.app(app) {
+            *app.secrets.write() = Arc::new(secrets.clone());
+        }
     }
 
     /// Counts and tells a delivery that is turned away.
@@ -190,7 +211,8 @@ impl Ingest {
                 let twins = gate.lock().settle(entry, id, outcome);
                 match outcome {
                     Ok(_) => {
-                        app.metrics.accepted(kind, now);
+                        app.metrics.accepted(kind);
+                        app.accepted_at(now);
                         let waited = queued.elapsed().as_secs_f64();
                         shared.metrics.journal_append.observe(waited);
                         (0..twins).for_each(|_| app.metrics.duplicate());

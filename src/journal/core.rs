@@ -5,6 +5,7 @@ use super::catalog::Shelf;
 use super::cursor::Cursor;
 use super::held::{Held, Taker};
 use super::housekeeping::Chores;
+use super::memo::Memo;
 use super::pins::Pins;
 use super::queue::Queue;
 use super::spares::Spares;
@@ -20,6 +21,7 @@ pub(super) struct Core {
     pub queue: Queue,
     pub cursor: Mutex<Cursor>,
     pub held: Mutex<Held>,
+    pub memo: Memo,
     pub outcomes: Mutex<outcomes::Buffer>,
     pub spares: Spares,
     pub pins: Pins,

@@ -1,4 +1,4 @@
-//! The thread that does what may wait: sealing, flushing outcomes, syncing the cursor, setting damage aside, retention, spares, sizes.
+//! The thread that does what may wait: sealing, flushing outcomes, syncing the cursor, setting damage aside, retention, the memo, spares, sizes.
 use super::core::Core;
 use super::segment::{self, Entries, Header};
 use super::storage::StorageFile;
@@ -126,7 +126,7 @@ impl Housekeeper {
             self.flush();
             if Instant::now() >= due || wanted > 0 {
                 due = Instant::now() + PERIOD;
-                self.round();
+                self.round(wanted > 0);
             } else {
                 self.make_spares();
             }
@@ -166,7 +166,8 @@ impl Housekeeper {
         }
     }
 
-    fn round(&mut self) {
+    /// `asked`: now, and not only because it is time.
+    fn round(&mut self, asked: bool) {
         let core = Arc::clone(&self.core);
         // The cursor is durable a second after it was saved, whoever saved it; later only where the disk is slow.
         if let Err(error) = core.cursor.lock().sync(&*core.shelf.storage) {
@@ -174,6 +175,7 @@ impl Housekeeper {
         }
         retention::set_aside(&core);
         core.sweep_held();
+        core.memo.tend(&core, asked);
         if !core.queue.is_closed() {
             retention::run(&core);
             self.make_spares();

@@ -21,6 +21,7 @@
 //! | `cursor` | how far publishing is, and the ledger's counters | `cursor` |
 //! | `held/<sequence, 20 digits>` | a record that no topic took | `held` |
 //! | `held/released` | how many of these a topic took at last | `held` |
+//! | `memo` | what the owner wants to know again after a restart | `memo` |
 //! | `lock` | locked by the process that writes | `recovery` |
 //!
 //! Anything else in it is left alone, such as the socket on which the journal's owner listens.
@@ -40,6 +41,7 @@ pub mod frame;
 mod held;
 mod housekeeping;
 mod load;
+mod memo;
 pub mod outcomes;
 mod pins;
 mod queue;
@@ -136,6 +138,7 @@ impl Journal {
             queue: Queue::new(options.queue),
             cursor: Mutex::new(recovered.cursor),
             held: Mutex::new(recovered.held),
+            memo: recovered.memo,
             outcomes: Mutex::default(),
             spares,
             pins: pins::Pins::default(),
@@ -180,6 +183,15 @@ impl Journal {
     pub fn recent(&self, limit: usize, prefix: usize, each: recent::Each<'_>) -> io::Result<()> {
         recent::recent(&self.0.core.shelf, limit, prefix, each);
         Ok(())
+    }
+    /// What the memo of the last run said; empty where there is none.
+    pub fn memo(&self) -> Vec<u8> {
+        self.0.core.memo.kept()
+    }
+    /// From now on the memo says what `source` says (64 KiB at the most): asked every ten seconds and when the journal is closed, on the
+    /// journal's own thread, and kept durably whatever the retention. A crash costs what has changed since.
+    pub fn keep_memo(&self, source: impl Fn() -> Vec<u8> + Send + 'static) {
+        self.0.core.memo.keep(Box::new(source));
     }
     /// The last synced sequence; 0 when there is none.
     pub fn last_sequence(&self) -> Sequence {

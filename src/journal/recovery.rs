@@ -11,6 +11,7 @@ use super::catalog::{Catalog, Shelf};
 use super::cursor::{Cursor, Slot};
 use super::held::Held;
 use super::load::{self, Folder, Loaded, Verdict};
+use super::memo::Memo;
 use super::storage::{Access, Lock, Storage, patiently};
 use super::{OpenError, Progress, Sequence, frame, held, outcomes, segment};
 use std::collections::HashSet;
@@ -24,6 +25,7 @@ pub(super) const LOCK: &str = "lock";
 pub(super) struct Recovered {
     pub cursor: Cursor,
     pub held: Held,
+    pub memo: Memo,
     pub folder: Folder,
     pub lock: Box<dyn Lock>,
 }
@@ -76,9 +78,16 @@ pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
         );
         shelf.observer.warning(&what);
     }
+    let (memo, warning) = Memo::open(storage, dir);
+    if let Some(warning) = warning {
+        let path = dir.join(super::memo::NAME);
+        let what = format!("{}: {warning}", path.display());
+        shelf.observer.warning(&what);
+    }
     Ok(Recovered {
         cursor,
         held,
+        memo,
         folder,
         lock,
     })

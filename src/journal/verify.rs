@@ -1,6 +1,7 @@
 //! What `journal verify` checks, and what `journal repair` therefore has to put right.
 use super::catalog::Shelf;
 use super::load::{Folder, Loaded, Verdict};
+use super::memo::{self, Memo};
 use super::scan::{self, At, Bad, Extent, Scan, Tail, Window};
 use super::segment::{self, TRAILER, Trailer};
 use super::storage::{Access, patiently};
@@ -41,6 +42,13 @@ pub(super) fn verify(
                 what: "outcomes from here on cannot be read; no record is lost by that".into(),
             });
         }
+    }
+    if let (_, Some(trouble)) = Memo::open(&*shelf.storage, &shelf.dir) {
+        found.remarks.push(Finding {
+            file: memo::NAME.into(),
+            position: None,
+            what: format!("{trouble}; no record is lost by that"),
+        });
     }
     Ok(found)
 }

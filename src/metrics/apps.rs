@@ -66,15 +66,14 @@ impl AppVectors {
 
 impl AppMetrics {
     /// A delivery is on stable storage.
-    pub fn accepted(&self, kind: Option<EventKind>, at: Millis) {
+    pub fn accepted(&self, kind: Option<EventKind>) {
         if let Some(counter) = self.accepted.get(event_index(kind)) {
             counter.inc();
         }
-        self.restore_last_accepted(at);
     }
 
-    /// Says when the latest delivery was accepted, as the journal tells it at start.
-    pub fn restore_last_accepted(&self, at: Millis) {
+    /// Says when the latest delivery was accepted, also one of an earlier run.
+    pub fn last_accepted(&self, at: Millis) {
         self.last_accepted
             .get_or_init(|| self.last_accepted_vector.with_label_values(&[&self.name]))
             .set(unix_seconds(at));

@@ -1,6 +1,7 @@
 //! The integration tests: one crate that drives the real thing from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod apps;
 mod commands;
 mod config;
 mod control;
@@ -18,6 +19,8 @@ mod metrics;
 mod promtool;
 mod publisher;
 mod real_kafka;
+mod secrets;
+mod signature_headers;
 mod support;
 mod survey;
 mod trouble;

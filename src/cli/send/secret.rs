@@ -2,9 +2,10 @@
 
 use super::SendError;
 use super::options::Secret;
-use crate::config::{self, DEFAULT_APP, Variables, secrets};
+use crate::config::{self, DEFAULT_APP, Variables};
 use crate::domain::signature::SecretSet;
 use crate::load::Target;
+use crate::secrets::file;
 use std::ffi::OsStr;
 
 /// The secret that signs deliveries to `target`.
@@ -14,7 +15,8 @@ pub(super) fn find(
     variables: Variables,
 ) -> Result<SecretSet, SendError> {
     if let Some(path) = &options.secret_file {
-        return secrets::read_file(path)
+        return file::read(path)
+            .map(|read| read.secrets)
             .map_err(|error| SendError::Usage(format!("--secret-file: {error}")));
     }
     if let Some(name) = &options.secret_env {

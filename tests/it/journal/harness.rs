@@ -29,11 +29,12 @@ impl Observer for Warnings {
 
 impl Warnings {
     pub fn mention(&self, text: &str) -> bool {
-        self.0
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|message| message.contains(text))
+        self.count(text) > 0
+    }
+
+    pub fn count(&self, text: &str) -> usize {
+        let told = self.0.lock().unwrap();
+        told.iter().filter(|message| message.contains(text)).count()
     }
 }
 

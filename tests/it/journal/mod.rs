@@ -9,6 +9,7 @@ mod corruption;
 mod failing_disk;
 pub mod harness;
 mod held;
+mod memo;
 mod model;
 mod ordinary;
 mod repair;

@@ -9,10 +9,18 @@ use crate::support::kafka::RealKafka;
 use std::collections::HashMap;
 
 /// The settings that make a variant of golden cases, by the suffix of their names.
-const VARIANTS: [(&str, &[(&str, &str)]); 5] = [
+const VARIANTS: [(&str, &[(&str, &str)]); 7] = [
     ("", &[]),
     ("structured", &[("CONTENT_MODE", "structured")]),
     ("drop_sender", &[("DROP_SENDER", "true")]),
+    (
+        "structured_drop_sender",
+        &[("CONTENT_MODE", "structured"), ("DROP_SENDER", "true")],
+    ),
+    (
+        "structured_instance",
+        &[("CONTENT_MODE", "structured"), ("INSTANCE", "bridge-1")],
+    ),
     ("signature_headers", &[("SIGNATURE_HEADERS", "true")]),
     (
         "structured_signature_headers",

@@ -1,9 +1,11 @@
 //! What only a real Kafka shows. `tests/run kafka` starts one; without it each of these says that it was skipped.
 
+mod apps;
 mod brokers;
 mod crashes;
 mod golden;
 mod replay;
+mod sizes;
 mod smoke;
 mod topics;
 

@@ -3,7 +3,7 @@
 //! What differs from run to run (id, acceptance, sequence, time of a replay) is replaced by a placeholder, so that a record made
 //! in memory and one read back from a broker are compared with the same file. `UPDATE_GOLDEN=1 cargo test` writes the files.
 
-use super::deliveries::{Posted, fixture, fixtures, matrix};
+use super::deliveries::{Posted, fixture, fixtures, matrix, posted};
 use icr_bridge::domain::cloudevent::STRUCTURED;
 use icr_bridge::domain::delivery::{Delivery, Millis};
 use icr_bridge::domain::envelope::Envelope;
@@ -48,57 +48,95 @@ pub fn cases() -> Vec<GoldenCase> {
     let mut cases: Vec<_> = proven
         .map(|fixture| fixture.posted)
         .chain(matrix())
+        .chain([without_organization()])
         .map(|posted| GoldenCase {
             name: posted.name.clone(),
             posted,
             settings: default_settings(),
         })
         .collect();
-    for name in [
-        "doc_example_installed",
-        "event_unknown",
-        "amount_tiny",
-        "event_missing",
-    ] {
-        let defaults = default_settings;
-        let variants = [
-            (
-                "structured",
-                RecordSettings {
-                    content_mode: ContentMode::Structured,
-                    ..defaults()
-                },
-            ),
-            (
-                "drop_sender",
-                RecordSettings {
-                    redaction: Redaction { drop_sender: true },
-                    ..defaults()
-                },
-            ),
-            (
-                "signature_headers",
-                RecordSettings {
-                    signature_headers: true,
-                    ..defaults()
-                },
-            ),
-            (
-                "structured_signature_headers",
-                RecordSettings {
-                    content_mode: ContentMode::Structured,
-                    signature_headers: true,
-                    ..defaults()
-                },
-            ),
-        ];
-        cases.extend(variants.map(|(variant, settings)| GoldenCase {
-            name: format!("{name}.{variant}"),
-            posted: fixture(name).posted,
-            settings,
-        }));
+    let shapes = SHAPES.map(|name| fixture(name).posted);
+    for posted in shapes.into_iter().chain([without_organization()]) {
+        for (variant, settings) in variants() {
+            cases.push(GoldenCase {
+                name: format!("{}.{variant}", posted.name),
+                posted: posted.clone(),
+                settings,
+            });
+        }
     }
     cases
+}
+
+/// What differs under other settings than the defaults: events of each family, with and without a sender, with fields nobody knows, with
+/// characters that need escapes; and what is quarantined, decoded or not.
+const SHAPES: [&str; 11] = [
+    "doc_example_installed",
+    "uninstalled_real_world_variant",
+    "amount_tiny",
+    "transaction_sender_absent",
+    "unknown_fields_everywhere",
+    "outer_tampered_event_and_org",
+    "unicode_nul_escape",
+    "event_unknown",
+    "event_missing",
+    "organization_missing_inside_only",
+    "known_answer_not_base64",
+];
+
+/// An event without subject.
+fn without_organization() -> Posted {
+    posted(
+        "event_unknown_without_organization",
+        r#"{"event":"maintenanceAnnounced","at":"2026-01-01T00:00:00Z","sender":{"id":"s","email":"person@example.org"}}"#,
+    )
+}
+
+/// Settings other than the defaults, each with the suffix of its golden files.
+pub fn variants() -> [(&'static str, RecordSettings); 6] {
+    let structured = || RecordSettings {
+        content_mode: ContentMode::Structured,
+        ..default_settings()
+    };
+    let redaction = Redaction { drop_sender: true };
+    [
+        ("structured", structured()),
+        (
+            "drop_sender",
+            RecordSettings {
+                redaction,
+                ..default_settings()
+            },
+        ),
+        (
+            "structured_drop_sender",
+            RecordSettings {
+                redaction,
+                ..structured()
+            },
+        ),
+        (
+            "signature_headers",
+            RecordSettings {
+                signature_headers: true,
+                ..default_settings()
+            },
+        ),
+        (
+            "structured_signature_headers",
+            RecordSettings {
+                signature_headers: true,
+                ..structured()
+            },
+        ),
+        (
+            "structured_instance",
+            RecordSettings {
+                instance: Some("bridge-1".to_owned()),
+                ..structured()
+            },
+        ),
+    ]
 }
 
 /// The record of a golden case, made in memory.

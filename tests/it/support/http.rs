@@ -168,6 +168,16 @@ impl Connection {
         quiet.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
+    /// Whether nothing at all comes for a while.
+    pub fn is_silent(&mut self, a_while: Duration) -> bool {
+        let stream = self.stream.get_ref();
+        let patience = stream.read_timeout().unwrap();
+        stream.set_read_timeout(Some(a_while)).unwrap();
+        let came = self.stream.fill_buf().map(|bytes| bytes.len());
+        self.stream.get_ref().set_read_timeout(patience).unwrap();
+        matches!(came, Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
+    }
+
     /// Whether the other side has closed.
     pub fn is_closed(&mut self) -> bool {
         match self.stream.fill_buf() {

@@ -3,8 +3,10 @@
 
 pub mod app;
 pub mod deliveries;
+pub mod door;
 pub mod endpoint;
 pub mod eventually;
+pub mod gated_disk;
 pub mod golden;
 pub mod http;
 pub mod journal;

@@ -1,7 +1,9 @@
 //! Configuration: everything that is wrong is said at once, and nothing secret is ever shown.
 
+mod apps;
+
 use crate::support::app::variables;
-use icr_bridge::config::{Config, settings::SETTINGS};
+use icr_bridge::config::{Config, journal_dir, settings::SETTINGS};
 
 const GOOD: [(&str, &str); 2] = [
     ("WEBHOOK_SECRET", "s3cret"),
@@ -111,34 +113,15 @@ fn a_variable_and_its_file_exclude_each_other() {
 }
 
 #[test]
-fn apps_may_not_share_a_topic_by_accident() {
+fn a_properties_file_that_is_none_is_refused_without_waiting() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("secret");
-    std::fs::write(&file, "x").unwrap();
-    let apps = format!("sandbox={}", file.display());
-    assert!(
-        refused(&[("APP_SECRET_FILES", &apps)]).contains("would share the topic `icr.webhooks`")
-    );
-    assert!(read(&[("APP_SECRET_FILES", &apps), ("KAFKA_TOPIC", "icr.{app}")]).is_ok());
-    assert!(read(&[("APP_SECRET_FILES", &apps), ("KAFKA_SHARED_TOPIC", "true")]).is_ok());
-}
-
-#[test]
-fn app_names_are_checked() {
-    for apps in [
-        "Sandbox=/x",
-        "default=/x",
-        "none=/x",
-        "sandbox",
-        "=x",
-        "a=/nowhere",
-    ] {
-        assert!(
-            refused(&[("APP_SECRET_FILES", apps), ("KAFKA_TOPIC", "icr.{app}")])
-                .contains("APP_SECRET_FILES"),
-            "{apps}"
-        );
-    }
+    let folder = dir.path().to_str().unwrap();
+    assert!(refused(&[("KAFKA_PROPERTIES_FILE", folder)]).contains("no regular file"));
+    assert!(refused(&[("KAFKA_PROPERTIES_FILE", "/dev/zero")]).contains("no regular file"));
+    assert!(refused(&[("KAFKA_PROPERTIES_FILE", "/nowhere/at/all")]).contains("cannot be read"));
+    let file = dir.path().join("file");
+    std::fs::write(&file, b"linger.ms=1\n\xff").unwrap();
+    assert!(refused(&[("KAFKA_PROPERTIES_FILE", file.to_str().unwrap())]).contains("not UTF-8"));
 }
 
 #[test]
@@ -172,11 +155,64 @@ fn an_accepted_body_always_fits_a_record() {
 }
 
 #[test]
+fn with_signature_headers_a_record_is_up_to_1_75_times_the_body() {
+    let headers = ("SIGNATURE_HEADERS", "true");
+    assert!(read(&[headers]).is_ok(), "the defaults go together");
+    // 64 KiB × 1.75 + 16 KiB
+    for (limit, fits) in [("131072", true), ("131071", false)] {
+        let properties = format!("message.max.bytes={limit}");
+        let settings = [
+            headers,
+            ("MAX_BODY_BYTES", "64KiB"),
+            ("KAFKA_PROPERTIES", &properties),
+        ];
+        assert!(read(&settings[1..]).is_ok(), "without them there is room");
+        match read(&settings) {
+            Ok(_) => assert!(fits, "{limit}"),
+            Err(error) => {
+                assert!(!fits, "{limit}: {error}");
+                assert!(
+                    error.starts_with("ICR_BRIDGE_MAX_BODY_BYTES: 64KiB is too much"),
+                    "{error}"
+                );
+                assert!(
+                    error.contains("lower it to 65532") && error.contains("to 131072"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn dropping_the_sender_and_sending_the_signed_data_exclude_each_other() {
     assert!(
         refused(&[("DROP_SENDER", "true"), ("SIGNATURE_HEADERS", "true")])
             .contains("SIGNATURE_HEADERS")
     );
+}
+
+#[test]
+fn kafka_s_own_topics_are_refused() {
+    assert!(refused(&[("KAFKA_TOPIC", "__consumer_offsets")]).contains("of Kafka's own"));
+    let error = refused(&[("KAFKA_QUARANTINE_TOPIC", "__transaction_state")]);
+    assert!(
+        error.starts_with("ICR_BRIDGE_KAFKA_QUARANTINE_TOPIC: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_journal_s_folder_is_the_one_that_was_named_or_the_default_and_no_other() {
+    use std::os::unix::ffi::OsStringExt;
+    let strange = std::ffi::OsString::from_vec(b"/tmp/\xff".to_vec());
+    let named = vec![("ICR_BRIDGE_JOURNAL_DIR".into(), strange.clone())];
+    assert_eq!(journal_dir(named.clone()), std::path::Path::new(&strange));
+    let error = Config::read([variables(&GOOD), named].concat()).unwrap_err();
+    assert_eq!(error.to_string(), "ICR_BRIDGE_JOURNAL_DIR: is not UTF-8");
+    let default = std::path::Path::new("./icr-bridge-journal");
+    assert_eq!(journal_dir(variables(&[("JOURNAL_DIR", "")])), default);
+    assert_eq!(journal_dir(vec![]), default);
 }
 
 #[test]

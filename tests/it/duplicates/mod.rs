@@ -1,5 +1,9 @@
 //! Repeats: one delivery is stored once, and whoever sends it again is told the first id.
 
+mod restart;
+mod twins;
+mod window;
+
 use crate::support::app::TestApp;
 use crate::support::http::Response;
 use icr_bridge::domain::event::EventKind;
@@ -52,76 +56,6 @@ fn a_repeated_transaction_is_answered_with_the_first_id_and_stored_once() {
 }
 
 #[test]
-fn of_concurrent_twins_one_is_stored_and_all_are_told_its_id() {
-    let app = TestApp::start(&[]);
-    for number in 0..20 {
-        let request = app.simulator().delivery(TRANSACTION, number);
-        let barrier = std::sync::Barrier::new(8);
-        let answers: Vec<(String, String)> = std::thread::scope(|scope| {
-            let twin = || {
-                barrier.wait();
-                answer(&app.deliver(&request))
-            };
-            let twins: Vec<_> = (0..8).map(|_| scope.spawn(twin)).collect();
-            twins.into_iter().map(|twin| twin.join().unwrap()).collect()
-        });
-        assert_eq!(
-            answers
-                .iter()
-                .filter(|(status, _)| status == "accepted")
-                .count(),
-            1,
-            "{answers:?}"
-        );
-        assert!(
-            answers.iter().all(|(_, id)| *id == answers[0].1),
-            "{answers:?}"
-        );
-    }
-    assert_eq!(app.stop().accepted, 20);
-}
-
-#[test]
-fn a_repeat_is_recognised_across_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
-    let app = TestApp::on(dir.path(), &[]).unwrap();
-    let (transaction, suspended) = (
-        app.simulator().delivery(TRANSACTION, 1),
-        app.simulator().delivery(EventKind::Suspended, 1),
-    );
-    let first = accepted(&app, &transaction);
-    let second = accepted(&app, &suspended);
-    drop(app);
-    let app = TestApp::on(dir.path(), &[]).unwrap();
-    assert_eq!(duplicate(&app, &transaction), first);
-    assert_eq!(duplicate(&app, &suspended), second);
-    let third = accepted(&app, &app.simulator().delivery(TRANSACTION, 2));
-    assert!(third > second && second > first, "ids go on in order");
-    assert!(
-        app.metrics()
-            .maybe("last_accepted_timestamp_seconds{app=\"default\"}")
-            .is_some()
-    );
-}
-
-#[test]
-fn the_time_of_the_last_delivery_is_restored_at_start() {
-    let dir = tempfile::tempdir().unwrap();
-    let series = "last_accepted_timestamp_seconds{app=\"default\"}";
-    let app = TestApp::on(dir.path(), &[]).unwrap();
-    assert_eq!(
-        app.metrics().maybe(series),
-        None,
-        "nothing was accepted yet"
-    );
-    accepted(&app, &app.simulator().delivery(TRANSACTION, 1));
-    let before = app.metrics().value(series);
-    drop(app);
-    let app = TestApp::on(dir.path(), &[]).unwrap();
-    assert_eq!(app.metrics().value(series), before);
-}
-
-#[test]
 fn suspended_unsuspended_suspended_are_three_events_though_two_are_byte_identical() {
     let app = TestApp::start(&[]);
     let suspended = app.simulator().delivery(EventKind::Suspended, 1);
@@ -168,21 +102,56 @@ fn unknown_and_unintelligible_deliveries_are_never_repeats() {
 }
 
 #[test]
-fn a_window_of_0_switches_recognition_off() {
-    let app = TestApp::start(&[("DUPLICATE_WINDOW", "0")]);
-    let request = app.simulator().delivery(TRANSACTION, 1);
-    assert_ne!(accepted(&app, &request), accepted(&app, &request));
+fn the_same_bytes_at_two_apps_that_share_a_secret_are_two_deliveries() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("secret");
+    std::fs::write(&file, crate::support::app::SECRET).unwrap();
+    let apps = format!("sandbox={}", file.display());
+    let settings = [
+        ("WEBHOOK_SECRET", crate::support::app::SECRET),
+        ("APP_SECRET_FILES", &apps),
+        ("KAFKA_TOPIC", "icr.{app}"),
+    ];
+    let journal = dir.path().join("journal");
+    let mut app = TestApp::on(&journal, &settings).unwrap();
+    for kind in [TRANSACTION, EventKind::Suspended] {
+        let request = app.simulator().delivery(kind, 1);
+        let first = accepted(&app, &request);
+        let (status, other) = answer(&app.deliver_to("/webhook/sandbox", &request));
+        assert_eq!(status, "accepted");
+        assert_ne!(other, first);
+        // Each app knows its own, also after a restart.
+        for _ in 0..2 {
+            assert_eq!(duplicate(&app, &request), first);
+            let repeat = answer(&app.deliver_to("/webhook/sandbox", &request));
+            assert_eq!(repeat, ("duplicate".to_owned(), other.clone()));
+            drop(app);
+            app = TestApp::on(&journal, &settings).unwrap();
+        }
+    }
+    assert_eq!(app.stop().accepted, 4);
 }
 
 #[test]
-fn what_has_left_the_window_is_stored_again() {
-    let app = TestApp::start(&[("DUPLICATE_WINDOW", "3")]);
-    let request = app.simulator().delivery(TRANSACTION, 1);
-    let first = accepted(&app, &request);
-    for number in 2..=3 {
-        accepted(&app, &app.simulator().delivery(TRANSACTION, number));
-    }
-    assert_eq!(duplicate(&app, &request), first, "the oldest of three");
-    accepted(&app, &app.simulator().delivery(TRANSACTION, 4));
-    assert_ne!(accepted(&app, &request), first);
+fn a_repeat_is_one_by_its_signed_data_whatever_stands_around_it() {
+    let app = TestApp::start(&[]);
+    let payload = json!({
+        "event": "organizationTransaction",
+        "transaction": {"id": "t", "amount": 1},
+        "installation": {"id": "1", "organization": {"id": "o"}},
+    });
+    let payload = payload.to_string();
+    let first = accepted(
+        &app,
+        &app.simulator().sign_text(payload.as_bytes(), json!({})),
+    );
+    let around = json!({"event": "installed", "more": [1, 2, 3]});
+    let again = app.simulator().sign_text(payload.as_bytes(), around);
+    assert_eq!(duplicate(&app, &again), first);
+    // The same content in other bytes is another delivery.
+    let other = format!("{payload} ");
+    accepted(
+        &app,
+        &app.simulator().sign_text(other.as_bytes(), json!({})),
+    );
 }
