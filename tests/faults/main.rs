@@ -1,6 +1,14 @@
 //! The fault suite: tries to break the promise, and the door that stays open. See `tests/faults/README.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod damage_bit_flip;
+mod damage_cursor;
+mod damage_empty;
+mod damage_foreign;
+mod damage_missing;
+mod damage_outcomes;
+mod damage_truncated;
+mod damage_version;
 mod disk_full_backlog;
 mod disk_full_others;
 mod disk_full_published;
@@ -56,6 +64,14 @@ const FAULTS: &[Fault] = &[
     sync_error_lasting::FAULT,
     slow_syncs::FAULT,
     queue_full::FAULT,
+    damage_bit_flip::FAULT,
+    damage_truncated::FAULT,
+    damage_missing::FAULT,
+    damage_empty::FAULT,
+    damage_foreign::FAULT,
+    damage_version::FAULT,
+    damage_cursor::FAULT,
+    damage_outcomes::FAULT,
 ];
 
 /// Tries to break the bridge's promise.

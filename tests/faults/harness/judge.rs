@@ -17,6 +17,8 @@ pub struct Verdict {
     pub duplicated: u64,
     /// Answered 202, and nowhere.
     pub lost: Vec<Uuid>,
+    /// Answered 202, and nowhere, because the fault itself destroyed them.
+    pub taken: u64,
     /// First occurrences that stand behind a later one of their key.
     pub out_of_order: u64,
     /// Whatever else is not as it must be.
@@ -146,8 +148,9 @@ fn compare(
             ));
         }
         let Some(first) = seen.get(&id) else {
-            if !taken.contains(&id) {
-                verdict.lost.push(id);
+            match taken.contains(&id) {
+                true => verdict.taken += 1,
+                false => verdict.lost.push(id),
             }
             continue;
         };

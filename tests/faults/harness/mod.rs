@@ -1,6 +1,7 @@
 //! What faults have in common: a bridge to break, load, and a judge.
 #![allow(dead_code, reason = "offered to faults that are yet to be written")]
 
+pub mod damage;
 pub mod judge;
 pub mod load;
 pub mod shim;
