@@ -50,6 +50,7 @@ impl Core {
         self.still_locked()?;
         if progress.sequence >= cursor.progress().sequence && progress != cursor.progress() {
             let floor = cursor.floor();
+            cursor.saw(self.shelf.catalog.lock().last);
             cursor.save(progress, floor)?;
         }
         if sync {

@@ -9,10 +9,14 @@
 //! | 16 | 8 | generation: the higher of the good slots counts |
 //! | 24 | 40 | sequence, published, quarantined, held, written off |
 //! | 64 | 8 | floor: retention has deleted the sequences up to here |
+//! | 72 | 8 | synced: the records up to here were on stable storage when the slot was written (0: nothing is known) |
 //! | 124 | 4 | CRC-32C of the 124 bytes before |
 //!
 //! The slot that was synced last is never written to before the other one is synced too: whatever a power cut does to unsynced
 //! bytes, one slot is good. With both bad, publishing starts again at the first record there is: at least once.
+//!
+//! `synced` is what tells a loss at the journal's end from an end: without it a newest segment that is gone, or cut short, would leave no
+//! trace. It is at most a second old while the disk takes syncs, and never ahead of the truth.
 use super::bytes::{u32_at, u64_at};
 use super::storage::{Access, Storage, StorageFile, patiently};
 use super::{OpenError, Progress, Sequence};
@@ -36,11 +40,17 @@ pub(super) struct Slot {
     pub generation: u64,
     pub progress: Progress,
     pub floor: Sequence,
+    pub synced: Sequence,
     /// Which of the two it was read from.
     pub place: u64,
 }
 
 impl Slot {
+    /// Up to here records were on stable storage for sure.
+    pub fn vouches(&self) -> Sequence {
+        self.progress.sequence.max(self.synced)
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(SLOT);
         bytes.extend_from_slice(MAGIC);
@@ -53,6 +63,7 @@ impl Slot {
             self.progress.held,
             self.progress.written_off,
             self.floor,
+            self.synced,
         ] {
             bytes.extend_from_slice(&field.to_le_bytes());
         }
@@ -80,6 +91,7 @@ impl Slot {
                 written_off: u64_at(bytes, 56)?,
             },
             floor: u64_at(bytes, 64)?,
+            synced: u64_at(bytes, 72)?,
             place,
         }))
     }
@@ -142,6 +154,8 @@ pub(super) struct Cursor {
     unwritten: bool,
     /// Synced last.
     durable: Slot,
+    /// What the next slot says.
+    synced: Sequence,
     dir: PathBuf,
     /// The file's name is known to be durable. Never assumed of a file that was found: its maker's sync may have failed.
     named: bool,
@@ -163,6 +177,7 @@ impl Cursor {
             slot: durable,
             unwritten: false,
             durable,
+            synced: slot.synced,
             dir: dir.to_owned(),
             named: false,
         };
@@ -207,12 +222,27 @@ impl Cursor {
         self.slot.floor
     }
 
+    /// The records up to here are on stable storage: the slots written from now on say so.
+    pub fn saw(&mut self, synced: Sequence) {
+        self.synced = self.synced.max(synced);
+    }
+
+    /// The same, and a slot is written if the last one says less.
+    pub fn tell(&mut self, synced: Sequence) -> io::Result<()> {
+        self.saw(synced);
+        if self.slot.synced < self.synced {
+            self.save(self.slot.progress, self.slot.floor)?;
+        }
+        Ok(())
+    }
+
     /// Writes the slot that is not the durable one; without a file it is kept for the next sync.
     pub fn save(&mut self, progress: Progress, floor: Sequence) -> io::Result<()> {
         let next = Slot {
             generation: self.slot.generation + 1,
             progress,
             floor,
+            synced: self.synced,
             place: 1 - self.durable.place,
         };
         if let Some(file) = &self.file {

@@ -170,7 +170,7 @@ impl Housekeeper {
     fn round(&mut self, asked: bool) {
         let core = Arc::clone(&self.core);
         // The cursor is durable a second after it was saved, whoever saved it; later only where the disk is slow.
-        if let Err(error) = core.cursor.lock().sync(&*core.shelf.storage) {
+        if let Err(error) = sync_cursor(&core) {
             core.warn(&format!("the cursor could not be synced: {error}"));
         }
         retention::set_aside(&core);
@@ -259,6 +259,13 @@ impl Housekeeper {
         // What cannot be asked counts as no space: it raises the low-water alarm, and refuses nothing.
         sizes.free = free.unwrap_or(0);
     }
+}
+
+fn sync_cursor(core: &Core) -> std::io::Result<()> {
+    let mut cursor = core.cursor.lock();
+    let last = core.shelf.catalog.lock().last;
+    cursor.tell(last)?;
+    cursor.sync(&*core.shelf.storage)
 }
 
 fn seal(core: &Core, job: &SealJob) {

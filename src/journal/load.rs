@@ -56,8 +56,8 @@ impl Loaded {
         last.max(self.base.saturating_sub(1)).min(self.limit - 1)
     }
 
-    /// `cursor`: up to here records were synced for sure.
-    pub fn verdict(&self, cursor: Sequence) -> Verdict {
+    /// `synced`: up to here records were synced for sure.
+    pub fn verdict(&self, synced: Sequence) -> Verdict {
         if self.unopened.is_some() {
             return Verdict::Unopened;
         }
@@ -69,7 +69,7 @@ impl Loaded {
         };
         let is_last = self.limit == Sequence::MAX;
         let short = !is_last && self.last() + 1 < self.limit;
-        let cut_after_sync = is_last && scan.tail == Tail::Torn && cursor > self.last();
+        let cut_after_sync = is_last && scan.tail == Tail::Torn && synced > self.last();
         if !scan.bad.is_empty() || self.is_truncated() || short || cut_after_sync {
             Verdict::Damaged
         } else if scan.entries.first == 0 {
@@ -90,7 +90,7 @@ impl Loaded {
     }
 
     /// As the catalog knows it.
-    pub fn segment(&self, cursor: Sequence, now: u64) -> Segment {
+    pub fn segment(&self, synced: Sequence, now: u64) -> Segment {
         let unreadable = Header {
             base: self.base,
             salt: 0,
@@ -108,7 +108,7 @@ impl Loaded {
         }
         segment.last = self.last();
         segment.closed_at.get_or_insert(now);
-        segment.damaged = self.verdict(cursor) == Verdict::Damaged;
+        segment.damaged = self.verdict(synced) == Verdict::Damaged;
         segment.unopened = self.unopened.is_some();
         segment
     }
@@ -129,9 +129,9 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// The position that the cursor file vouches for.
-    pub fn cursor_sequence(&self) -> Sequence {
-        self.cursor.best.map_or(0, |slot| slot.progress.sequence)
+    /// Up to here records were on stable storage for sure, says the cursor file.
+    pub fn synced(&self) -> Sequence {
+        self.cursor.best.map_or(0, |slot| slot.vouches())
     }
 }
 

@@ -6,7 +6,7 @@
 //! 3. Unsealed segments without records are removed; those with a torn tail are cut there, and sealed. Nothing is ever appended to a segment of a former run.
 //! 4. Damaged segments get another name (`.damaged`), their contents untouched; their good records are read on.
 //! 5. The cursor is read; if it is lost or cannot be read, publishing starts again at the first record there is, and what came before counts as published.
-//! 6. The next sequence is max(last good record, cursor) + 1, and never the base of a segment that is set aside.
+//! 6. The next sequence is max(last good record, what the cursor vouches for) + 1, and never the base of a segment that is set aside.
 use super::catalog::{Catalog, Shelf};
 use super::cursor::{Cursor, Slot};
 use super::held::Held;
@@ -49,7 +49,7 @@ pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
     let (slot, warning) = progress(storage, dir, &folder)?;
     let mut recovery = Recovery {
         shelf,
-        cursor: slot.progress.sequence,
+        synced: slot.vouches(),
         catalog: Catalog {
             floor: slot.floor,
             ..Catalog::default()
@@ -57,7 +57,7 @@ pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
     };
     recovery.tidy(&folder);
     let held = recovery.held(folder.cursor.best.is_none());
-    let mut last = slot.progress.sequence.max(held.highest());
+    let mut last = slot.vouches().max(held.highest());
     for loaded in &folder.segments {
         last = last.max(recovery.settle(loaded));
     }
@@ -133,6 +133,7 @@ pub(super) fn progress(
             ..Progress::default()
         },
         floor: before,
+        synced: before,
         place: 1,
     };
     let mut verdicts = folder.segments.iter().map(|segment| segment.verdict(0));
@@ -149,7 +150,8 @@ pub(super) fn progress(
 
 struct Recovery<'a> {
     shelf: &'a Shelf,
-    cursor: Sequence,
+    /// Up to here records were on stable storage for sure.
+    synced: Sequence,
     catalog: Catalog,
 }
 
@@ -221,8 +223,8 @@ impl Recovery<'_> {
     /// Brings one segment into order and enters it; the last sequence that it takes.
     fn settle(&mut self, loaded: &Loaded) -> Sequence {
         let now = self.shelf.storage.now_millis();
-        let mut segment = loaded.segment(self.cursor, now);
-        let verdict = loaded.verdict(self.cursor);
+        let mut segment = loaded.segment(self.synced, now);
+        let verdict = loaded.verdict(self.synced);
         if loaded.header.is_some() && loaded.copies < 2 {
             self.warn(
                 &loaded.name,

@@ -80,7 +80,7 @@ pub fn repair(storage: Arc<dyn Storage>, dir: &Path) -> Result<Repair, OpenError
     let shelf = Arc::new(shelf);
     let mut lost_above = 0;
     for loaded in &folder.segments {
-        let checked = verify::check(&shelf, loaded, cursor).map_err(failed)?;
+        let checked = verify::check(&shelf, loaded, folder.synced()).map_err(failed)?;
         if !checked.damage.is_empty() {
             let lost = rewrite(&shelf, loaded, cursor).map_err(failed)?;
             lost_above += lost.above;

@@ -21,7 +21,7 @@ pub(super) fn verify(
     };
     check_cursor(folder, &mut found);
     for loaded in &folder.segments {
-        let checked = check(shelf, loaded, folder.cursor_sequence())?;
+        let checked = check(shelf, loaded, folder.synced())?;
         found.records += checked.records;
         found.damage.extend(checked.damage);
         found.remarks.extend(checked.remarks);
@@ -95,7 +95,7 @@ pub(super) struct Checked {
 }
 
 /// Checks one segment.
-pub(super) fn check(shelf: &Shelf, loaded: &Loaded, cursor: Sequence) -> io::Result<Checked> {
+pub(super) fn check(shelf: &Shelf, loaded: &Loaded, synced: Sequence) -> io::Result<Checked> {
     let mut checked = Checked::default();
     let mut report = Report {
         file: &loaded.name,
@@ -126,7 +126,7 @@ pub(super) fn check(shelf: &Shelf, loaded: &Loaded, cursor: Sequence) -> io::Res
         (None, Some(scan)) => unsealed(loaded, scan, &mut report),
         (None, None) => {}
     }
-    if checked.damage.is_empty() && loaded.verdict(cursor) == Verdict::Damaged {
+    if checked.damage.is_empty() && loaded.verdict(synced) == Verdict::Damaged {
         Report {
             file: &loaded.name,
             checked: &mut checked,

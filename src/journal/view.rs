@@ -83,12 +83,12 @@ impl View {
         let mut catalog = Catalog {
             floor: slot.floor,
             closed: true,
-            last: progress.sequence,
+            last: slot.vouches(),
             ..Catalog::default()
         };
         for loaded in &folder.segments {
-            let segment = loaded.segment(progress.sequence, storage.now_millis());
-            let empty = loaded.verdict(progress.sequence) == Verdict::Empty;
+            let segment = loaded.segment(slot.vouches(), storage.now_millis());
+            let empty = loaded.verdict(slot.vouches()) == Verdict::Empty;
             catalog.enter(segment, empty);
         }
         let shelf = Shelf::new(Arc::clone(storage), dir.to_owned(), Arc::new(Silent));

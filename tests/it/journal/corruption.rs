@@ -228,14 +228,71 @@ fn a_truncated_segment_costs_what_was_cut_off() {
 }
 
 #[test]
-fn a_truncated_newest_segment_is_damage_though_nobody_knows_what_was_lost() {
+fn a_truncated_newest_segment_costs_what_was_cut_off() {
     let storage = filled(60);
+    storage.edit(&log(49), |bytes| bytes.truncate(frame(10)));
+    let seen = [Seen::Records(1, 58), Seen::Missing(59, 60)];
+    let expected = Expected {
+        seen: &seen,
+        damaged: 1,
+        verify: true,
+        written_off: 2,
+    };
+    check(&storage, &expected);
+}
+
+#[test]
+fn a_truncated_newest_segment_is_damage_also_where_nobody_knows_what_was_lost() {
+    let storage = filled(60);
+    vouch(&storage, 0);
     storage.edit(&log(49), |bytes| bytes.truncate(frame(10)));
     let expected = Expected {
         seen: &[Seen::Records(1, 58)],
         damaged: 1,
         verify: true,
         written_off: 0,
+    };
+    check(&storage, &expected);
+}
+
+#[test]
+fn a_missing_newest_segment_is_counted_and_its_records_reported_missing() {
+    let storage = filled(60);
+    icr_bridge::journal::storage::Storage::remove(&storage, &log(49)).unwrap();
+    let seen = [Seen::Records(1, 48), Seen::Missing(49, 60)];
+    let expected = Expected {
+        seen: &seen,
+        damaged: 1,
+        verify: true,
+        written_off: 12,
+    };
+    check(&storage, &expected);
+}
+
+#[test]
+fn an_emptied_newest_segment_costs_all_of_its_records() {
+    let storage = filled(60);
+    storage.edit(&log(49), Vec::clear);
+    let seen = [Seen::Records(1, 48), Seen::Missing(49, 60)];
+    let expected = Expected {
+        seen: &seen,
+        damaged: 1,
+        verify: true,
+        written_off: 12,
+    };
+    check(&storage, &expected);
+}
+
+#[test]
+fn records_whose_bytes_became_zeros_at_the_end_of_the_newest_segment_are_missed() {
+    let storage = cut_off(60);
+    storage.edit(&log(49), |bytes| bytes[frame(9)..frame(12)].fill(0));
+    let seen = [Seen::Records(1, 57), Seen::Missing(58, 60)];
+    let expected = Expected {
+        seen: &seen,
+        damaged: 1,
+        verify: true,
+        written_off: 3,
     };
     check(&storage, &expected);
 }
@@ -496,15 +553,21 @@ fn a_cursor_beyond_the_newest_record_is_believed() {
     icr_bridge::journal::storage::Storage::remove(&storage, &log(49)).unwrap();
     // The empty segment that the last run left says how far the journal went before.
     icr_bridge::journal::storage::Storage::remove(&storage, &log(61)).unwrap();
-    let seen = [Seen::Records(1, 48), Seen::Missing(49, 55)];
-    let expected = Expected {
-        seen: &seen,
-        damaged: 1,
-        verify: true,
-        // All of them were published.
-        written_off: 0,
+    let expected = |seen: &[Seen], written_off| {
+        check(
+            &storage.fork(),
+            &Expected {
+                seen,
+                damaged: 1,
+                verify: true,
+                written_off,
+            },
+        );
     };
-    check(&storage, &expected);
+    // Those up to 55 were published.
+    expected(&[Seen::Records(1, 48), Seen::Missing(49, 60)], 5);
+    vouch(&storage, 0);
+    expected(&[Seen::Records(1, 48), Seen::Missing(49, 55)], 0);
 }
 
 #[test]
@@ -542,7 +605,8 @@ fn a_lost_or_torn_outcome_log_costs_outcomes_alone() {
 #[test]
 fn a_torn_tail_is_cut_and_is_no_damage() {
     let storage = cut_off(60);
-    // The last group (one record here) was never synced whole.
+    // The last group (one record here) was never synced whole, and nobody says that it was.
+    vouch(&storage, 59);
     storage.edit(&log(49), |bytes| bytes[frame(11) + 512..frame(12)].fill(0));
     let verification = view(&storage).verify().unwrap();
     assert!(

@@ -191,6 +191,19 @@ pub fn published(sequence: Sequence) -> Progress {
     }
 }
 
+/// Has the cursor say that the records up to here were synced; 0 is what a version that did not know says.
+pub fn vouch(storage: &SimStorage, synced: Sequence) {
+    storage.edit(&path("cursor"), |bytes| {
+        for slot in [0, 4096] {
+            if bytes.get(slot).is_some_and(|first| *first != 0) {
+                bytes[slot + 72..slot + 80].copy_from_slice(&synced.to_le_bytes());
+                let sum = crc32c::crc32c(&bytes[slot..slot + 124]);
+                bytes[slot + 124..slot + 128].copy_from_slice(&sum.to_le_bytes());
+            }
+        }
+    });
+}
+
 pub fn flip(storage: &SimStorage, path: &Path, position: usize) {
     storage.edit(path, |bytes| bytes[position] ^= 0x10);
 }
