@@ -74,6 +74,10 @@ pub(super) struct Catalog {
     pub last: Sequence,
     /// Up to here retention has deleted segments.
     pub floor: Sequence,
+    /// Files that have a segment's name and no place among the segments.
+    pub strays: u64,
+    /// The journal's, for the headers of new segments.
+    pub identity: u64,
     /// Nothing will be added.
     pub closed: bool,
     /// Readers that wait.
@@ -126,10 +130,10 @@ impl Catalog {
         gaps
     }
 
-    /// Damaged segments, those that cannot be opened, and gaps.
+    /// Damaged segments, those that cannot be opened, gaps, and strays.
     pub fn damage(&self) -> u64 {
         let damaged = self.segments.values().filter(|segment| segment.is_hole());
-        (damaged.count() + self.gaps().len()) as u64
+        (damaged.count() + self.gaps().len()) as u64 + self.strays
     }
 }
 

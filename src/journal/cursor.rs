@@ -10,6 +10,7 @@
 //! | 24 | 40 | sequence, published, quarantined, held, written off |
 //! | 64 | 8 | floor: retention has deleted the sequences up to here |
 //! | 72 | 8 | synced: the records up to here were on stable storage when the slot was written (0: nothing is known) |
+//! | 80 | 8 | identity of the journal (0: of a version that gave it none) |
 //! | 124 | 4 | CRC-32C of the 124 bytes before |
 //!
 //! The slot that was synced last is never written to before the other one is synced too: whatever a power cut does to unsynced
@@ -41,6 +42,7 @@ pub(super) struct Slot {
     pub progress: Progress,
     pub floor: Sequence,
     pub synced: Sequence,
+    pub identity: u64,
     /// Which of the two it was read from.
     pub place: u64,
 }
@@ -64,6 +66,7 @@ impl Slot {
             self.progress.written_off,
             self.floor,
             self.synced,
+            self.identity,
         ] {
             bytes.extend_from_slice(&field.to_le_bytes());
         }
@@ -92,6 +95,7 @@ impl Slot {
             },
             floor: u64_at(bytes, 64)?,
             synced: u64_at(bytes, 72)?,
+            identity: u64_at(bytes, 80)?,
             place,
         }))
     }
@@ -156,6 +160,7 @@ pub(super) struct Cursor {
     durable: Slot,
     /// What the next slot says.
     synced: Sequence,
+    identity: u64,
     dir: PathBuf,
     /// The file's name is known to be durable. Never assumed of a file that was found: its maker's sync may have failed.
     named: bool,
@@ -178,6 +183,7 @@ impl Cursor {
             unwritten: false,
             durable,
             synced: slot.synced,
+            identity: slot.identity,
             dir: dir.to_owned(),
             named: false,
         };
@@ -243,6 +249,7 @@ impl Cursor {
             progress,
             floor,
             synced: self.synced,
+            identity: self.identity,
             place: 1 - self.durable.place,
         };
         if let Some(file) = &self.file {

@@ -1,17 +1,17 @@
 //! Reads what a journal's folder holds, changing nothing: the common ground of recovery, `View` and repair.
+mod folder;
+
 use super::catalog::Segment;
 use super::scan::{self, Scan, Tail};
 use super::segment::{DATA, Found, Header, Trailer};
 use super::storage::{Access, Storage, is_unreadable, patiently};
-use super::{OpenError, Sequence, cursor};
+use super::{OpenError, Sequence};
+pub(super) use folder::{Folder, folder, listed};
 use std::io;
 use std::path::Path;
 
 /// What is appended to the name of a segment that is set aside.
 pub(super) const ASIDE: &str = ".damaged";
-
-/// No journal gets there, and adding to it never overflows: a file named by a higher sequence is not ours.
-const MAX_BASE: Sequence = 1 << 62;
 
 /// A segment as found on disk.
 #[derive(Debug, Clone)]
@@ -89,6 +89,15 @@ impl Loaded {
         self.bytes < capacity && !footer
     }
 
+    /// A header that names another journal is none.
+    pub fn disown_unless_of(&mut self, journal: u64) {
+        if self.header.and_then(|header| header.journal()) != Some(journal)
+            && self.header.is_some_and(|header| header.journal().is_some())
+        {
+            (self.header, self.copies) = (None, 0);
+        }
+    }
+
     /// As the catalog knows it.
     pub fn segment(&self, synced: Sequence, now: u64) -> Segment {
         let unreadable = Header {
@@ -96,6 +105,7 @@ impl Loaded {
             salt: 0,
             identity: 0,
             capacity: 0,
+            version: 0,
         };
         let header = self.header.unwrap_or(unreadable);
         let mut segment = Segment::new(header, self.name.clone(), self.bytes);
@@ -114,108 +124,31 @@ impl Loaded {
     }
 }
 
-/// A journal's folder.
-#[derive(Debug, Default)]
-pub(super) struct Folder {
-    /// In order.
-    pub segments: Vec<Loaded>,
-    pub cursor: cursor::Read,
-    /// Names and lengths of spares.
-    pub spares: Vec<(String, u64)>,
-    /// Bases and lengths of outcome logs.
-    pub outcomes: Vec<(Sequence, u64)>,
-    /// Leftovers of work that a crash cut short, and the damaged originals of segments that were repaired: name, and new name if any.
-    pub leftovers: Vec<(String, Option<String>)>,
-}
-
-impl Folder {
-    /// Up to here records were on stable storage for sure, says the cursor file.
-    pub fn synced(&self) -> Sequence {
-        self.cursor.best.map_or(0, |slot| slot.vouches())
-    }
-}
-
-/// The names in a folder that mean something.
-#[derive(Debug, Default)]
-pub(super) struct Listed {
-    /// Segments, in order: base, name, bytes.
-    pub segments: Vec<(Sequence, String, u64)>,
-    pub spares: Vec<(String, u64)>,
-    pub outcomes: Vec<(Sequence, u64)>,
-    pub leftovers: Vec<(String, Option<String>)>,
-}
-
-/// Lists the folder.
-pub(super) fn listed(storage: &dyn Storage, dir: &Path) -> Result<Listed, OpenError> {
-    let io = |source| OpenError::Io {
-        path: dir.to_owned(),
-        source,
-    };
-    let mut listed = Listed::default();
-    for entry in storage.list(dir).map_err(io)? {
-        let name = entry.name;
-        let (stem, extension) = name.split_once('.').unwrap_or((&name, ""));
-        let base = base(stem);
-        match (base, extension) {
-            (Some(base), "log" | "log.damaged") => listed.segments.push((base, name, entry.bytes)),
-            (Some(base), "outcomes") => listed.outcomes.push((base, entry.bytes)),
-            (_, "tmp" | "repair") => listed.leftovers.push((name, None)),
-            (None, "") if name.starts_with("spare-") => listed.spares.push((name, entry.bytes)),
-            _ => {}
-        }
-    }
-    // The repaired segment sorts before its damaged original, whose last renaming a crash prevented.
-    listed.segments.sort();
-    listed.segments.dedup_by(|later, earlier| {
-        let twin = later.0 == earlier.0;
-        if twin {
-            let name = later.1.clone();
-            let backup = format!("{name}.bak");
-            listed.leftovers.push((name, Some(backup)));
-        }
-        twin
-    });
-    Ok(listed)
-}
-
-/// Reads the folder.
-pub(super) fn folder(storage: &dyn Storage, dir: &Path) -> Result<Folder, OpenError> {
-    let cursor = cursor::read(storage, dir)?;
-    let listed = listed(storage, dir)?;
-    let mut folder = Folder {
-        cursor,
-        spares: listed.spares,
-        outcomes: listed.outcomes,
-        leftovers: listed.leftovers,
-        segments: Vec::new(),
-    };
-    let bases: Vec<_> = listed.segments.iter().skip(1).map(|file| file.0).collect();
-    let limits = bases.into_iter().chain([Sequence::MAX]);
-    for (file, limit) in listed.segments.into_iter().zip(limits) {
-        folder.segments.push(segment(storage, dir, file, limit)?);
-    }
-    Ok(folder)
-}
-
-/// The base that a name gives, if we could have given that name.
-fn base(stem: &str) -> Option<Sequence> {
-    let digits = stem.len() == 20 && stem.bytes().all(|byte| byte.is_ascii_digit());
-    let base = stem.parse().ok().filter(|_| digits);
-    base.filter(|base| (1..=MAX_BASE).contains(base))
-}
-
 /// Reads one segment, named and as long as the triple says.
 pub(super) fn segment(
     storage: &dyn Storage,
     dir: &Path,
-    (base, name, bytes): (Sequence, String, u64),
+    file: (Sequence, String, u64),
     limit: Sequence,
+) -> Result<Loaded, OpenError> {
+    let mut loaded = head(storage, dir, file)?;
+    if loaded.header.is_some() {
+        body(storage, dir, &mut loaded, limit);
+    }
+    Ok(loaded)
+}
+
+/// Reads the header alone.
+pub(super) fn head(
+    storage: &dyn Storage,
+    dir: &Path,
+    (base, name, bytes): (Sequence, String, u64),
 ) -> Result<Loaded, OpenError> {
     let path = dir.join(&name);
     let mut loaded = Loaded {
         name,
         base,
-        limit,
+        limit: Sequence::MAX,
         bytes,
         header: None,
         copies: 0,
@@ -223,32 +156,33 @@ pub(super) fn segment(
         scan: None,
         unopened: None,
     };
-    match read(storage, &path, &mut loaded) {
-        Ok(None) => Ok(loaded),
-        Ok(Some(version)) => Err(OpenError::NewerVersion { path, version }),
-        // A segment that cannot be read is damaged; that is no reason to keep the door shut. (One that is gone is retention's doing,
-        // seen by a view.)
-        Err(error) if is_unreadable(&error) || error.kind() == io::ErrorKind::NotFound => {
-            loaded.header = None;
-            Ok(loaded)
+    let found =
+        patiently(|| storage.open(&path, Access::Read)).and_then(|file| Header::read(&*file));
+    match found {
+        Ok(Found::Newer(version)) => return Err(OpenError::NewerVersion { path, version }),
+        Ok(Found::Header { header, copies }) if header.base == loaded.base => {
+            (loaded.header, loaded.copies) = (Some(header), copies);
         }
-        // No right to open it, no descriptor left: nothing is known of it, and the door stays open.
-        Err(error) => {
-            loaded.unopened = Some(error.to_string());
-            Ok(loaded)
-        }
+        // A copy of another segment under a wrong name is as foreign as garbage.
+        Ok(Found::Header { .. } | Found::Foreign) => {}
+        Err(error) => loaded.failed(&error),
+    }
+    Ok(loaded)
+}
+
+/// Reads the rest of a segment whose header is good. Its frames end at or before `limit`, the base of the next one.
+fn body(storage: &dyn Storage, dir: &Path, loaded: &mut Loaded, limit: Sequence) {
+    loaded.limit = limit;
+    if let Err(error) = read_body(storage, &dir.join(&loaded.name), loaded) {
+        loaded.failed(&error);
     }
 }
 
-/// The version, if it is newer than ours.
-fn read(storage: &dyn Storage, path: &Path, loaded: &mut Loaded) -> io::Result<Option<u32>> {
-    let file = patiently(|| storage.open(path, Access::Read))?;
-    let (header, copies) = match Header::read(&*file)? {
-        Found::Newer(version) => return Ok(Some(version)),
-        Found::Header { header, copies } if header.base == loaded.base => (header, copies),
-        // A copy of another segment under a wrong name is as foreign as garbage.
-        Found::Header { .. } | Found::Foreign => return Ok(None),
+fn read_body(storage: &dyn Storage, path: &Path, loaded: &mut Loaded) -> io::Result<()> {
+    let Some(header) = loaded.header else {
+        return Ok(());
     };
+    let file = patiently(|| storage.open(path, Access::Read))?;
     let trailer = Trailer::read(&*file, header.salt, loaded.bytes)?;
     if trailer.is_none() {
         let extent = scan::Extent {
@@ -261,7 +195,19 @@ fn read(storage: &dyn Storage, path: &Path, loaded: &mut Loaded) -> io::Result<O
         loaded.scan = Some(scan::scan(file, extent)?);
     }
     loaded.trailer = trailer;
-    loaded.copies = copies;
-    loaded.header = Some(header);
-    Ok(None)
+    Ok(())
+}
+
+impl Loaded {
+    /// It could not be read, and why.
+    fn failed(&mut self, error: &io::Error) {
+        // A segment that cannot be read is damaged; that is no reason to keep the door shut. (One that is gone is retention's doing,
+        // seen by a view.)
+        if is_unreadable(error) || error.kind() == io::ErrorKind::NotFound {
+            self.header = None;
+        } else {
+            // No right to open it, no descriptor left: nothing is known of it, and the door stays open.
+            self.unopened = Some(error.to_string());
+        }
+    }
 }

@@ -4,7 +4,8 @@
 //! 1. The lock. Only a lock held by somebody else, a newer format, or a folder that cannot be used at all refuses to start.
 //! 2. Leftovers of work that was cut short are removed.
 //! 3. Unsealed segments without records are removed; those with a torn tail are cut there, and sealed. Nothing is ever appended to a segment of a former run.
-//! 4. Damaged segments get another name (`.damaged`), their contents untouched; their good records are read on.
+//! 4. Damaged segments get another name (`.damaged`), their contents untouched; their good records are read on. So do files that have a segment's name
+//!    and no place among the segments.
 //! 5. The cursor is read; if it is lost or cannot be read, publishing starts again at the first record there is, and what came before counts as published.
 //! 6. The next sequence is max(last good record, what the cursor vouches for) + 1, and never the base of a segment that is set aside.
 use super::catalog::{Catalog, Shelf};
@@ -46,12 +47,19 @@ pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
     let (storage, dir) = (&*shelf.storage, shelf.dir.as_path());
     let lock = lock(storage, dir)?;
     let folder = load::folder(storage, dir)?;
-    let (slot, warning) = progress(storage, dir, &folder)?;
+    let (mut slot, warning) = progress(storage, dir, &folder)?;
+    slot.identity = match folder.identity {
+        // 0 is what a version without identities says.
+        0 => storage.random().max(1),
+        known => known,
+    };
     let mut recovery = Recovery {
         shelf,
         synced: slot.vouches(),
         catalog: Catalog {
             floor: slot.floor,
+            strays: folder.strays.len() as u64,
+            identity: slot.identity,
             ..Catalog::default()
         },
     };
@@ -62,6 +70,7 @@ pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
         last = last.max(recovery.settle(loaded));
     }
     recovery.catalog.last = last;
+    recovery.set_strays_aside(&folder);
     recovery.report();
     // Renames and removals matter only for tidiness until here; a failure shows again where it matters.
     let _ = storage.sync_dir(dir);
@@ -134,6 +143,7 @@ pub(super) fn progress(
         },
         floor: before,
         synced: before,
+        identity: folder.identity,
         place: 1,
     };
     let mut verdicts = folder.segments.iter().map(|segment| segment.verdict(0));
@@ -301,6 +311,27 @@ impl Recovery<'_> {
             Err(error) => {
                 self.warn(name, &format!("damaged, and cannot be set aside: {error}"));
                 name.to_owned()
+            }
+        }
+    }
+
+    fn set_strays_aside(&self, folder: &Folder) {
+        for name in &folder.strays {
+            let what =
+                "no segment of this journal, and in the place of none; nothing in it is read";
+            let aside = format!("{name}{}", load::ASIDE);
+            let dir = &self.shelf.dir;
+            if name.ends_with(load::ASIDE) {
+                self.warn(name, what);
+                continue;
+            }
+            match self
+                .shelf
+                .storage
+                .rename(&dir.join(name), &dir.join(&aside))
+            {
+                Ok(()) => self.warn(name, &format!("{what}; set aside as {aside}")),
+                Err(error) => self.warn(name, &format!("{what}; it cannot be set aside: {error}")),
             }
         }
     }

@@ -40,10 +40,17 @@ impl View {
         let mut catalog = Catalog {
             floor: slot.map_or(known.floor, |slot| slot.floor),
             closed: true,
-            last: progress.sequence,
+            last: slot.map_or(progress.sequence, |slot| slot.vouches()),
+            identity: known.identity,
             ..Catalog::default()
         };
         let listed = load::listed(storage, dir)?.segments;
+        if self.is_doubtful(known, &listed)? {
+            let view = Self::look(&self.shelf.storage, dir)?;
+            let (catalog, progress) = (view.shelf.catalog.lock().clone(), view.progress());
+            return Ok((catalog, progress));
+        }
+        let synced = catalog.last;
         let limits = listed.iter().skip(1).map(|file| file.0);
         let limits: Vec<_> = limits.chain([Sequence::MAX]).collect();
         for (file, limit) in listed.into_iter().zip(limits) {
@@ -65,11 +72,35 @@ impl View {
                 continue;
             }
             let loaded = load::segment(storage, dir, file, limit)?;
-            let segment = loaded.segment(progress.sequence, storage.now_millis());
-            let empty = loaded.verdict(progress.sequence) == Verdict::Empty;
+            let segment = loaded.segment(synced, storage.now_millis());
+            let empty = loaded.verdict(synced) == Verdict::Empty;
             catalog.enter(segment, empty);
         }
         Ok((catalog, progress))
+    }
+
+    /// Whether there is a file that has no more of a segment than the name: its place depends on all the others.
+    fn is_doubtful(
+        &self,
+        known: &Catalog,
+        listed: &[(Sequence, String, u64)],
+    ) -> Result<bool, OpenError> {
+        let (storage, dir) = (&*self.shelf.storage, self.shelf.dir.as_path());
+        if known.strays > 0 {
+            return Ok(true);
+        }
+        for file in listed {
+            let before = known.segments.get(&file.0);
+            if before.is_some_and(|before| before.name == file.1 && !before.is_hole()) {
+                continue;
+            }
+            let mut head = load::head(storage, dir, file.clone())?;
+            head.disown_unless_of(known.identity);
+            if head.header.is_none() && head.unopened.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

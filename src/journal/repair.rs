@@ -90,6 +90,16 @@ pub fn repair(storage: Arc<dyn Storage>, dir: &Path) -> Result<Repair, OpenError
             ));
         }
     }
+    for name in &folder.strays {
+        let backup = backup_name(&*storage, dir, name).map_err(failed)?;
+        let renamed = storage.rename(&dir.join(name), &dir.join(&backup));
+        renamed
+            .and_then(|()| storage.sync_dir(dir))
+            .map_err(failed)?;
+        report.done.push(format!(
+            "{name}: no segment of this journal; kept as {backup}"
+        ));
+    }
     // The repaired segments, as they are now.
     let view = View::open(Arc::clone(&storage), dir)?;
     for (from, to) in view.gaps() {
@@ -289,7 +299,8 @@ impl New {
     fn create(shelf: &Shelf, base: Sequence) -> io::Result<Self> {
         let name = format!("{base:020}.repair");
         let file = shelf.storage.create(&shelf.dir.join(&name), 0)?;
-        let header = Header::new(&*shelf.storage, base, 0);
+        let identity = shelf.catalog.lock().identity;
+        let header = Header::new(&*shelf.storage, identity, base, 0);
         header.write(&*file)?;
         Ok(Self {
             name,

@@ -8,7 +8,7 @@
 //! | 8 | 4 | format version |
 //! | 12 | 4 | salt: random, never the same twice; every frame's checksums start from it |
 //! | 16 | 8 | base: the first sequence that the segment may hold |
-//! | 24 | 8 | identity: random |
+//! | 24 | 8 | identity of the journal: random, the same in all its segments and in its cursor (in version 1: in no two) |
 //! | 32 | 8 | capacity: bytes that were reserved for the file |
 //! | 40 | 4 | zero |
 //! | 44 | 4 | CRC-32C of the 44 bytes before |
@@ -45,7 +45,9 @@ use super::storage::{Storage, StorageFile, is_unreadable, patiently};
 use std::io;
 
 /// The version that this code writes, and the newest it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// From this version on all segments of a journal have the same identity.
+const IDENTIFIED: u32 = 2;
 /// Where the frames begin.
 pub(super) const DATA: u64 = 8192;
 /// Where the second copy of the header is.
@@ -69,6 +71,7 @@ pub(super) struct Header {
     pub salt: u32,
     pub identity: u64,
     pub capacity: u64,
+    pub version: u32,
 }
 
 /// What is found where a header should be.
@@ -83,19 +86,25 @@ pub(super) enum Found {
 }
 
 impl Header {
-    pub fn new(storage: &dyn Storage, base: Sequence, capacity: u64) -> Self {
+    pub fn new(storage: &dyn Storage, identity: u64, base: Sequence, capacity: u64) -> Self {
         Self {
             base,
             salt: crc32c::crc32c(&storage.random().to_le_bytes()),
-            identity: storage.random(),
+            identity,
             capacity,
+            version: VERSION,
         }
+    }
+
+    /// The journal that it says it belongs to, if it is of a version that says so.
+    pub fn journal(&self) -> Option<u64> {
+        (self.version >= IDENTIFIED).then_some(self.identity)
     }
 
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER);
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&self.version.to_le_bytes());
         bytes.extend_from_slice(&self.salt.to_le_bytes());
         bytes.extend_from_slice(&self.base.to_le_bytes());
         bytes.extend_from_slice(&self.identity.to_le_bytes());
@@ -156,6 +165,7 @@ impl Header {
             base: u64_at(bytes, 16)?,
             identity: u64_at(bytes, 24)?,
             capacity: u64_at(bytes, 32)?,
+            version,
         }))
     }
 }

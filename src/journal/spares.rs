@@ -139,7 +139,8 @@ impl Spare {
     /// Makes it a segment, durably. The name is given last: a segment's header is never torn.
     pub fn install(&mut self, shelf: &Shelf, base: Sequence) -> io::Result<(Header, String)> {
         let storage = &*shelf.storage;
-        let header = Header::new(storage, base, self.bytes);
+        let identity = shelf.catalog.lock().identity;
+        let header = Header::new(storage, identity, base, self.bytes);
         header.write(&*self.file)?;
         self.file.sync_data()?;
         let name = segment::name(base);

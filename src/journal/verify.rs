@@ -26,6 +26,13 @@ pub(super) fn verify(
         found.damage.extend(checked.damage);
         found.remarks.extend(checked.remarks);
     }
+    for name in &folder.strays {
+        found.damage.push(Finding {
+            file: name.clone(),
+            position: None,
+            what: "no segment of this journal, and in the place of none; it costs no record".into(),
+        });
+    }
     for (from, to) in gaps {
         found.damage.push(Finding {
             file: segment::name(*from),

@@ -76,7 +76,7 @@ impl View {
         Ok(view)
     }
 
-    fn look(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Self, OpenError> {
+    pub(super) fn look(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Self, OpenError> {
         let folder = load::folder(&**storage, dir)?;
         let (slot, _) = recovery::progress(&**storage, dir, &folder)?;
         let progress = slot.progress;
@@ -84,6 +84,8 @@ impl View {
             floor: slot.floor,
             closed: true,
             last: slot.vouches(),
+            strays: folder.strays.len() as u64,
+            identity: folder.identity,
             ..Catalog::default()
         };
         for loaded in &folder.segments {

@@ -22,7 +22,8 @@ impl Reader {
             opened => drop(opened?),
         }
         let loaded = load::segment(&*shelf.storage, &shelf.dir, file, limit);
-        let loaded = loaded.map_err(io::Error::other)?;
+        let mut loaded = loaded.map_err(io::Error::other)?;
+        loaded.disown_unless_of(shelf.catalog.lock().identity);
         if let Some(why) = loaded.unopened {
             return Err(io::Error::other(format!("{}: {why}", path.display())));
         }

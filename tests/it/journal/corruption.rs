@@ -388,6 +388,120 @@ fn a_segment_under_the_wrong_name_is_foreign() {
 }
 
 #[test]
+fn a_stray_file_costs_no_record_whatever_its_name_claims() {
+    // In the middle of a sealed segment and of an unsealed one, at the last record, and far beyond.
+    for base in [30, 55, 60, 70, 1 << 40] {
+        let storage = cut_off(60);
+        storage.put(&log(base), b"#!/bin/sh\necho what is this?\n");
+        let expected = Expected {
+            damaged: 1,
+            verify: true,
+            ..HARMLESS
+        };
+        check(&storage, &expected);
+        let journal = open(&storage);
+        assert!(
+            journal.last_sequence() < 100,
+            "the sequences go on where they were"
+        );
+        assert!(storage.contents(&damaged(base)).is_some());
+    }
+}
+
+/// A journal that is not that of `filled` and `cut_off`.
+fn another() -> SimStorage {
+    let storage = SimStorage::new(8);
+    let journal = open(&storage);
+    append(&journal, 1, 60);
+    journal.close();
+    storage
+}
+
+#[test]
+fn a_segment_of_another_journal_in_the_place_of_one_is_foreign() {
+    let storage = filled(60);
+    storage.put(&log(25), &another().contents(&log(25)).unwrap());
+    let seen = [
+        Seen::Records(1, 24),
+        Seen::Missing(25, 48),
+        Seen::Records(49, 60),
+    ];
+    let expected = Expected {
+        seen: &seen,
+        damaged: 1,
+        verify: true,
+        written_off: 24,
+    };
+    check(&storage, &expected);
+}
+
+#[test]
+fn a_segment_of_another_journal_among_ours_costs_no_record() {
+    let other = SimStorage::new(8);
+    let journal = open(&other);
+    (1..30).for_each(|_| drop(append_one(&journal, &tag(1), &[7; 2000])));
+    journal.close();
+    // Its second segment: fewer records fit into one.
+    let names = other.snapshot().into_keys();
+    let is_segment = |path: &std::path::PathBuf| path.extension().is_some_and(|it| it == "log");
+    let name = names.filter(is_segment).nth(1).unwrap();
+    let storage = filled(60);
+    assert!(
+        storage.contents(&name).is_none() && name < log(25),
+        "{name:?} lies within a segment"
+    );
+    storage.put(&name, &other.contents(&name).unwrap());
+    let expected = Expected {
+        damaged: 1,
+        verify: true,
+        ..HARMLESS
+    };
+    check(&storage, &expected);
+}
+
+#[test]
+fn the_cursor_of_another_journal_is_a_lost_one() {
+    let storage = filled(60);
+    let other = another();
+    let journal = open(&other);
+    journal.save_progress(published(60), true).unwrap();
+    journal.close();
+    storage.put(&path("cursor"), &other.contents(&path("cursor")).unwrap());
+    let journal = open(&storage);
+    assert_eq!(journal.progress().sequence, 0, "nothing was published here");
+    assert_eq!(read_all(&journal), [Seen::Records(1, 60)]);
+    journal.close();
+    let journal = open(&storage);
+    assert_eq!(journal.status().damaged_segments, 0);
+    assert_eq!(read_all(&journal), [Seen::Records(1, 60)]);
+}
+
+#[test]
+fn a_journal_of_the_first_format_is_read_and_goes_on() {
+    let storage = cut_off(60);
+    for (base, identity) in [(1_u64, 11_u64), (25, 12), (49, 13)] {
+        storage.edit(&log(base), |bytes| {
+            for at in [0, 4096] {
+                bytes[at + 8..at + 12].copy_from_slice(&1u32.to_le_bytes());
+                bytes[at + 24..at + 32].copy_from_slice(&identity.to_le_bytes());
+                let sum = crc32c::crc32c(&bytes[at..at + 44]);
+                bytes[at + 44..at + 48].copy_from_slice(&sum.to_le_bytes());
+            }
+        });
+    }
+    storage.edit(&path("cursor"), |bytes| {
+        for slot in [0, 4096] {
+            bytes[slot + 72..slot + 88].fill(0);
+            let sum = crc32c::crc32c(&bytes[slot..slot + 124]);
+            bytes[slot + 124..slot + 128].copy_from_slice(&sum.to_le_bytes());
+        }
+    });
+    check(&storage, &HARMLESS);
+    let journal = open(&storage);
+    assert_eq!(read_all(&journal)[0], Seen::Records(1, 63));
+}
+
+#[test]
 fn a_newer_segment_or_cursor_refuses_to_open_and_changes_nothing() {
     for (path, positions, crc) in [
         (log(25), vec![0, 4096], 44),
