@@ -1,9 +1,9 @@
 //! Forward: from the journal through the gate to the producer, one delivery at a time and in order.
 use super::in_flight::{Done, Entry, Standing};
-use super::kafka::{NotTaken, now};
+use super::kafka::NotTaken;
 use super::line::{Carry, IDLE_TICK, Line, Rest, TICK};
 use super::prepare::{Prepared, Verdict, prepare};
-use super::verdict::{Class, FailureReason, classify};
+use super::verdict::{Class, FailureReason};
 use crate::domain::outcome::{HeldReason, Outcome};
 use crate::domain::record::{Occasion, Record};
 use crate::journal::Sequence;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 impl Line {
     /// Reads one delivery and hands it over.
     pub(super) fn read(&mut self, wait: Duration) -> Rest {
+        let now = self.now();
         let reader = match &mut self.reader {
             Some(reader) => reader,
             empty => {
@@ -36,7 +37,7 @@ impl Line {
                 let verdict = self.verdicts.get(&sequence).copied();
                 let occasion = Occasion {
                     sequence,
-                    now: now(),
+                    now,
                     replay: false,
                 };
                 match prepare(stored.body, occasion, verdict, &self.settings.record) {
@@ -185,8 +186,7 @@ impl Line {
                 Rest::Inbox(TICK)
             }
             Err(NotTaken::Refused(code)) => {
-                let age = now().0.saturating_sub(carry.record.timestamp.0);
-                match classify(code, age) {
+                match self.class_of(code, carry.record.timestamp) {
                     // The client measured this one record: no batch is involved.
                     Class::Record(reason) => {
                         let verdict = Verdict::on(carry.record.quarantined, reason);

@@ -3,6 +3,7 @@
 //! One thread owns all of this state. The way of a delivery is in `forward` and `settle`; what happens when it does not get on,
 //! in `recovery`; what is known of topics, in `gate`.
 use super::PublisherSettings;
+use super::clock::Clock;
 use super::control::Control;
 use super::gate::PROBE;
 use super::held::HeldRetry;
@@ -74,6 +75,7 @@ pub(super) struct Line {
     pub(super) batch_size: Option<usize>,
     pub(super) retry_at: Option<Instant>,
     pub(super) backoff: Backoff,
+    pub(super) clock: Clock,
     pub(super) trouble: Option<Trouble>,
     pub(super) suspects: Vec<(Sequence, usize)>,
     pub(super) condemned: usize,
@@ -136,6 +138,7 @@ impl Line {
             batch_size: None,
             retry_at: None,
             backoff: Backoff::new(settings.timings.backoff_first, settings.timings.backoff_max),
+            clock: Clock::default(),
             trouble: None,
             suspects: Vec::new(),
             condemned: 0,

@@ -22,6 +22,7 @@
 //!
 //! Shutting down: close the ingress, let its appends be answered, [`Publisher::stop`], and only then close the journal.
 
+mod clock;
 mod control;
 mod forward;
 mod gate;

@@ -11,6 +11,7 @@ use super::kafka::{Batching, Client};
 use super::line::{Line, Rest, still};
 use super::prepare::Verdict;
 use super::verdict::{Class, FailureReason, classify};
+use crate::domain::delivery::Millis;
 use crate::journal::Sequence;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use std::time::{Duration, Instant};
@@ -98,9 +99,8 @@ impl Line {
 
     /// A record came back unacknowledged.
     pub(super) fn refused(&mut self, sequence: Sequence, entry: Entry, code: Code) {
-        let age = super::kafka::now().0.saturating_sub(entry.timestamp.0);
         let topic = self.names.get(entry.topic).cloned().unwrap_or_default();
-        match classify(code, age) {
+        match self.class_of(code, entry.timestamp) {
             Class::Purged => {}
             Class::Record(reason) if self.alone => {
                 self.condemned += 1;
@@ -172,6 +172,14 @@ impl Line {
         self.sink.rebuilt();
         let suspects = std::mem::take(&mut self.suspects);
         let condemned = std::mem::take(&mut self.condemned);
+        let blamed = trouble.reason == FailureReason::Clock && self.clock.is_suspected();
+        if blamed {
+            self.clock.blame();
+            // The refused batch is explained.
+            if let Some(round) = &mut self.round {
+                round.guilty = true;
+            }
+        }
         if condemned > 0 {
             // Found: the verdicts are known, go on at once.
             if let Some(round) = &mut self.round {
@@ -201,8 +209,21 @@ impl Line {
                 &format!("topic {}", trouble.topic),
                 &trouble.words,
             );
-            self.retry_at = Some(Instant::now() + self.backoff.next());
+            self.retry_at = (!blamed).then(|| Instant::now() + self.backoff.next());
         }
+    }
+
+    /// What an error code says of a record with this timestamp.
+    pub(super) fn class_of(&mut self, code: Code, timestamp: Millis) -> Class {
+        if code == Code::InvalidTimestamp && self.clock.is_suspected() {
+            return Class::Failure(FailureReason::Clock);
+        }
+        classify(code, self.now().0.saturating_sub(timestamp.0))
+    }
+
+    /// The latest time that brokers are thought to take.
+    pub(super) fn now(&mut self) -> Millis {
+        self.clock.latest(super::kafka::now())
     }
 
     /// Whether all suspects have their outcome.

@@ -47,6 +47,8 @@ failure_reasons! {
     RecordRefused => "record_refused",
     /// librdkafka gave the producer up.
     Fatal => "fatal",
+    /// Our clock is ahead of the brokers', which refuse records from their future.
+    Clock => "clock",
     /// The journal could not be read, or the cursor not be saved.
     Journal => "journal",
     /// Anything else; the log has Kafka's words.
@@ -78,6 +80,9 @@ impl FailureReason {
                 "nothing to do: the records are sent one by one to find the culprit"
             }
             Self::Fatal => "nothing to do: the producer is rebuilt",
+            Self::Clock => {
+                "set this machine's clock right; records are stamped earlier until one is taken"
+            }
             Self::Journal => "check the journal's disk and its permissions; it is tried again",
             Self::Other => "see Kafka's words; it is tried again",
         }
@@ -98,7 +103,8 @@ pub enum Class {
 }
 
 /// How much older than now a record must be for `INVALID_TIMESTAMP` to mean that it is too old. Records are never stamped in
-/// our future, so anything younger means that our clock and the broker's differ, which no record is to blame for.
+/// our future, so anything younger means that our clock and the broker's differ, which no record is to blame for. (The line suspects the
+/// clock first, see `clock`.)
 const TOO_OLD_MILLIS: u64 = 3_600_000;
 
 /// Classifies a code; `age_millis` is the record's age (now less its timestamp).
@@ -112,6 +118,7 @@ pub fn classify(code: Code, age_millis: u64) -> Class {
         Code::InvalidTimestamp if age_millis > TOO_OLD_MILLIS => {
             Class::Record(QuarantineReason::RecordInvalid)
         }
+        Code::InvalidTimestamp => Class::Failure(F::Clock),
         Code::InvalidDifferentRecord => Class::Bystander,
         Code::PurgeQueue | Code::PurgeInflight => Class::Purged,
         Code::UnknownTopic
@@ -170,7 +177,7 @@ mod tests {
     fn a_timestamp_is_the_records_fault_only_when_it_is_old() {
         assert_eq!(
             classify(Code::InvalidTimestamp, 5_000),
-            Class::Failure(FailureReason::Other)
+            Class::Failure(FailureReason::Clock)
         );
         assert_eq!(
             classify(Code::InvalidTimestamp, 2 * TOO_OLD_MILLIS),

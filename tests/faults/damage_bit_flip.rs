@@ -1,6 +1,6 @@
 //! Bits turn over in the middle of a record.
 
-use crate::harness::damage::{self, Damage};
+use crate::harness::damage::{self, Alarm, Damage};
 use crate::harness::{Excuse, Fault};
 
 pub const FAULT: Fault = Fault {
@@ -20,7 +20,7 @@ pub const FAULT: Fault = Fault {
             Damage {
                 files: vec![segment.name()],
                 victims: vec![record.id],
-                alarm: true,
+                alarm: Alarm::WhenRead,
             }
         });
     },

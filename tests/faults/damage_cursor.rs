@@ -1,6 +1,6 @@
 //! The cursor is gone, empty, noise, or half damaged: at worst everything that is on disk is published again, with the same ids.
 
-use crate::harness::damage::{self, Damage};
+use crate::harness::damage::{self, Alarm, Damage};
 use crate::harness::{Excuse, Fault};
 
 pub const FAULT: Fault = Fault {
@@ -27,7 +27,7 @@ pub const FAULT: Fault = Fault {
             Damage {
                 files: vec!["cursor".to_owned()],
                 victims: Vec::new(),
-                alarm: false,
+                alarm: Alarm::Never,
             }
         });
     },

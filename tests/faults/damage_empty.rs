@@ -1,6 +1,6 @@
 //! A segment's file is empty, or nothing but zeros.
 
-use crate::harness::damage::{self, Damage};
+use crate::harness::damage::{self, Alarm, Damage};
 use crate::harness::{Excuse, Fault};
 
 pub const FAULT: Fault = Fault {
@@ -17,7 +17,7 @@ pub const FAULT: Fault = Fault {
             Damage {
                 files: vec![segment.name()],
                 victims: segment.ids(),
-                alarm: true,
+                alarm: Alarm::AtStart,
             }
         });
     },

@@ -1,6 +1,6 @@
 //! A segment's file is gone: the oldest, the newest, or one between them.
 
-use crate::harness::damage::{self, Damage};
+use crate::harness::damage::{self, Alarm, Damage};
 use crate::harness::{Excuse, Fault};
 
 pub const FAULT: Fault = Fault {
@@ -19,7 +19,7 @@ pub const FAULT: Fault = Fault {
             Damage {
                 files: vec![segment.name()],
                 victims: segment.ids(),
-                alarm: true,
+                alarm: Alarm::AtStart,
             }
         });
     },

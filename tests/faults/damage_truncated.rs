@@ -1,6 +1,6 @@
 //! A segment's file is cut in the middle.
 
-use crate::harness::damage::{self, Damage};
+use crate::harness::damage::{self, Alarm, Damage};
 use crate::harness::{Excuse, Fault};
 
 pub const FAULT: Fault = Fault {
@@ -19,7 +19,7 @@ pub const FAULT: Fault = Fault {
             Damage {
                 files: vec![segment.name()],
                 victims: lost.map(|record| record.id).collect(),
-                alarm: true,
+                alarm: Alarm::AtStart,
             }
         });
     },

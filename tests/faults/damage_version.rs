@@ -71,7 +71,7 @@ fn oldest(journal: &Path) -> PathBuf {
 
 fn claim_newer(bytes: &mut [u8], at: usize, covered: usize) {
     if let Some(version) = bytes.get_mut(at + 8..at + 12) {
-        version.copy_from_slice(&2u32.to_le_bytes());
+        version.copy_from_slice(&99u32.to_le_bytes());
         let checksum = crc32c::crc32c(&bytes[at..at + covered]);
         bytes[at + covered..at + covered + 4].copy_from_slice(&checksum.to_le_bytes());
     }

@@ -1,6 +1,8 @@
 //! The fault suite: tries to break the promise, and the door that stays open. See `tests/faults/README.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod clock_jumps;
+mod crash_duplicates;
 mod damage_bit_flip;
 mod damage_cursor;
 mod damage_empty;
@@ -51,6 +53,7 @@ const FAULTS: &[Fault] = &[
     kill_in_retention::FAULT,
     kill_in_recovery::FAULT,
     kill_before_answer::FAULT,
+    crash_duplicates::FAULT,
     power_cut::FAULT,
     disk_full_others::FAULT,
     disk_full_published::FAULT,
@@ -72,6 +75,7 @@ const FAULTS: &[Fault] = &[
     damage_version::FAULT,
     damage_cursor::FAULT,
     damage_outcomes::FAULT,
+    clock_jumps::FAULT,
 ];
 
 /// Tries to break the bridge's promise.

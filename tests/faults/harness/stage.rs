@@ -326,6 +326,11 @@ impl Stage {
 
     // Load.
 
+    /// The deliveries of this stage, by number.
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
+    }
+
     /// Turns the usual load on.
     pub fn load_on(&mut self) {
         self.load_on_with(PLAN);
@@ -395,6 +400,15 @@ impl Stage {
         let bridge = self.bridge();
         within(PATIENCE, "nothing is pending", || {
             (bridge.metrics().value("journal_pending_deliveries") == 0.0).then_some(())
+        });
+    }
+
+    /// The same under load: waits until fewer than so many are pending.
+    pub fn settle_below(&mut self, count: u64) {
+        let bridge = self.bridge();
+        within(PATIENCE, "few are pending", || {
+            let pending = bridge.metrics().value("journal_pending_deliveries");
+            (pending < count as f64).then_some(())
         });
     }
 
