@@ -182,19 +182,23 @@ fn compare(
 
 /// A delivery that was sent after another had been answered has the later sequence: known from the sender's side alone.
 fn acceptance_order(seen: &HashMap<Uuid, First>, sent: &[Sent], verdict: &mut Verdict) {
-    let mut by_number: Vec<_> = sent.iter().collect();
-    by_number.sort_by_key(|delivery| (delivery.connection, delivery.number));
-    let mut turned = 0;
-    let mut last = (u64::MAX, 0);
-    for delivery in by_number {
-        let Fate::Accepted(id) = delivery.fate else {
-            continue;
-        };
-        let Some(first) = seen.get(&id) else { continue };
-        if last.0 == delivery.connection && first.sequence < last.1 {
-            turned += 1;
+    let stored = sent.iter().filter_map(|delivery| match delivery.fate {
+        Fate::Accepted(id) => Some((delivery, seen.get(&id)?.sequence)),
+        _ => None,
+    });
+    let mut by_sending: Vec<_> = stored.collect();
+    let mut by_answer = by_sending.clone();
+    by_sending.sort_by_key(|(delivery, _)| delivery.sent);
+    by_answer.sort_by_key(|(delivery, _)| delivery.answered);
+    let mut answers = by_answer.into_iter().peekable();
+    let (mut last, mut turned) = (0, 0);
+    for (delivery, sequence) in by_sending {
+        while let Some((_, earlier)) =
+            answers.next_if(|(earlier, _)| earlier.answered < delivery.sent)
+        {
+            last = last.max(earlier);
         }
-        last = (delivery.connection, first.sequence);
+        turned += u64::from(sequence < last);
     }
     if turned > 0 {
         verdict.problems.push(format!(

@@ -1,15 +1,14 @@
 //! Load: distinct signed deliveries at a steady rate, each sent once, as ICR does; and what became of each.
 
 use crate::support::app::SECRET;
-use crate::support::http::Connection;
 use icr_bridge::domain::event::EventKind;
 use icr_bridge::domain::signature::SecretSet;
+use icr_bridge::load::{self, Delivery, NoAnswer, Observer, Outcome, Pace, Stop, Target};
 use icr_bridge::simulator::{Request, Simulator};
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -17,12 +16,15 @@ use uuid::Uuid;
 /// Organizations whose events take turns: times seven events as many keys.
 const ORGANIZATIONS: u64 = 20;
 
+/// Longer than anything that is to be survived: a delivery that is not answered for so long counts as such.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How many deliveries, over how many connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// A second.
-    pub rate: u64,
-    pub connections: u64,
+    /// A second, whether they are answered or not: what a standstill delays comes in a burst after it.
+    pub rate: u32,
+    pub connections: usize,
 }
 
 /// What became of a delivery.
@@ -32,24 +34,34 @@ pub enum Fate {
     Accepted(Uuid),
     /// 202, but as a repeat: wrong, since all are distinct.
     Duplicate(Uuid),
-    /// Another status, with the reason that the answer gives.
+    /// Another answer: its status, and the reason that it gives.
     Status(u16, String),
-    /// No connection: nothing was sent.
-    Unconnected(ErrorKind),
-    /// Sent, at least in part, and not answered.
-    Unanswered(ErrorKind),
+    /// None.
+    NoAnswer(NoAnswer),
 }
 
 impl Fate {
+    fn of(outcome: &Outcome) -> Self {
+        let answer = match outcome {
+            Outcome::Answered(answer) => answer,
+            Outcome::NoAnswer(why) => return Self::NoAnswer(*why),
+        };
+        let word = answer.word().unwrap_or_default();
+        let id = answer.id().and_then(|id| id.parse().ok());
+        match (answer.status, word.as_str(), id) {
+            (202, "accepted", Some(id)) => Self::Accepted(id),
+            (202, "duplicate", Some(id)) => Self::Duplicate(id),
+            (status, ..) => Self::Status(status, word),
+        }
+    }
+
     /// As it is counted in the table.
     pub fn name(&self) -> String {
         match self {
             Self::Accepted(_) => "202".to_owned(),
             Self::Duplicate(_) => "202 duplicate".to_owned(),
-            Self::Status(status, reason) if reason.is_empty() => status.to_string(),
-            Self::Status(status, reason) => format!("{status} {reason}"),
-            Self::Unconnected(kind) => format!("not connected ({kind})"),
-            Self::Unanswered(kind) => format!("no answer ({kind})"),
+            Self::Status(status, word) => format!("{status} {word}").trim_end().to_owned(),
+            Self::NoAnswer(why) => format!("no answer ({})", why.name()),
         }
     }
 }
@@ -58,9 +70,8 @@ impl Fate {
 #[derive(Debug, Clone)]
 pub struct Sent {
     pub number: u64,
-    /// Deliveries of one connection follow each other: each was answered before the next was sent.
-    pub connection: u64,
     pub fate: Fate,
+    pub sent: Instant,
     pub answered: Instant,
 }
 
@@ -113,18 +124,39 @@ impl Deliveries {
 
 /// Load that is on.
 pub struct Load {
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<Vec<Sent>>>,
+    stop: Stop,
+    seen: Arc<Seen>,
+    thread: JoinHandle<()>,
 }
 
-struct Shared {
-    deliveries: Arc<Deliveries>,
-    target: SocketAddr,
-    next: Arc<AtomicU64>,
+/// What has come of it so far.
+#[derive(Default)]
+struct Seen {
+    all: Mutex<Vec<Sent>>,
     sent: AtomicU64,
     accepted: AtomicU64,
     refused: AtomicU64,
-    stop: AtomicBool,
+}
+
+struct Watch(Arc<Seen>);
+
+impl Observer<u64> for Watch {
+    fn fate(&self, fate: load::Fate<u64>) {
+        let sent = Sent {
+            number: fate.tag,
+            fate: Fate::of(&fate.outcome),
+            sent: fate.sent,
+            answered: fate.scheduled + fate.latency,
+        };
+        let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
+        match sent.fate {
+            Fate::Accepted(_) => count(&self.0.accepted),
+            Fate::Status(..) => count(&self.0.refused),
+            _ => 0,
+        };
+        count(&self.0.sent);
+        self.0.all.lock().unwrap().push(sent);
+    }
 }
 
 impl Load {
@@ -135,116 +167,48 @@ impl Load {
         target: SocketAddr,
         plan: Plan,
     ) -> Self {
-        let shared = Arc::new(Shared {
-            deliveries: Arc::clone(deliveries),
-            target,
-            next: Arc::clone(next),
-            sent: AtomicU64::new(0),
-            accepted: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            stop: AtomicBool::new(false),
+        let target = Target::parse(&format!("http://{target}/webhook")).unwrap();
+        let plan = load::Plan {
+            pace: Pace::Open {
+                rate: plan.rate.into(),
+            },
+            concurrency: plan.connections,
+            timeout: TIMEOUT,
+            ..load::Plan::new(target)
+        };
+        let (deliveries, next) = (Arc::clone(deliveries), Arc::clone(next));
+        let source = move |_| {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            Some(Delivery::of(deliveries.request(number), number))
+        };
+        let (stop, seen) = (Stop::default(), Arc::new(Seen::default()));
+        let (ending, watch) = (stop.clone(), Watch(Arc::clone(&seen)));
+        let thread = std::thread::spawn(move || {
+            load::run(plan, source, watch, &ending).unwrap();
         });
-        let interval = Duration::from_secs_f64(plan.connections as f64 / plan.rate as f64);
-        let threads = (0..plan.connections)
-            .map(|connection| {
-                let shared = Arc::clone(&shared);
-                // They begin one after the other, so that deliveries are spread evenly.
-                let first =
-                    Instant::now() + interval.mul_f64(connection as f64 / plan.connections as f64);
-                std::thread::spawn(move || shared.work(connection, first, interval))
-            })
-            .collect();
-        Self { shared, threads }
+        Self { stop, seen, thread }
     }
 
     /// How many were answered 202 so far.
     pub fn accepted(&self) -> u64 {
-        self.shared.accepted.load(Ordering::Relaxed)
+        self.seen.accepted.load(Ordering::Relaxed)
     }
 
     /// How many were answered otherwise so far.
     pub fn refused(&self) -> u64 {
-        self.shared.refused.load(Ordering::Relaxed)
+        self.seen.refused.load(Ordering::Relaxed)
     }
 
     /// How many were sent so far, whatever became of them.
     pub fn sent(&self) -> u64 {
-        self.shared.sent.load(Ordering::Relaxed)
+        self.seen.sent.load(Ordering::Relaxed)
     }
 
     /// Ends it: waits for the answers that are due, and tells what became of all.
     pub fn stop(self) -> Vec<Sent> {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        self.threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap())
-            .collect()
-    }
-}
-
-impl Shared {
-    fn work(&self, number_of_connection: u64, first: Instant, interval: Duration) -> Vec<Sent> {
-        let mut sent = Vec::new();
-        let (mut connection, mut due) = (None, first);
-        while !self.stop.load(Ordering::Relaxed) {
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            // Late ones do not come in a burst.
-            due = (due + interval).max(Instant::now());
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let request = self.deliveries.request(number);
-            let fate = deliver(&mut connection, self.target, &request);
-            self.sent.fetch_add(1, Ordering::Relaxed);
-            let counter = match fate {
-                Fate::Accepted(_) => Some(&self.accepted),
-                Fate::Status(..) => Some(&self.refused),
-                _ => None,
-            };
-            if let Some(counter) = counter {
-                counter.fetch_add(1, Ordering::Relaxed);
-            }
-            sent.push(Sent {
-                number,
-                connection: number_of_connection,
-                fate,
-                answered: Instant::now(),
-            });
-        }
-        sent
-    }
-}
-
-/// Sends one delivery over the connection, or a new one where there is none that is alive.
-fn deliver(connection: &mut Option<Connection>, target: SocketAddr, request: &Request) -> Fate {
-    if connection.as_mut().is_some_and(|open| !open.is_alive()) {
-        *connection = None;
-    }
-    let open = match connection {
-        Some(open) => open,
-        None => match Connection::try_open(target) {
-            Ok(open) => connection.insert(open),
-            Err(error) => return Fate::Unconnected(error.kind()),
-        },
-    };
-    let signature = ("x-icr-signature-256", request.signature.as_str());
-    open.send_request("POST", "/webhook", &[signature], &request.body);
-    let response = match open.try_response() {
-        Ok(response) => response,
-        Err(error) => {
-            *connection = None;
-            return Fate::Unanswered(error.kind());
-        }
-    };
-    let document: BTreeMap<String, serde_json::Value> =
-        serde_json::from_slice(&response.body).unwrap_or_default();
-    let text = |name: &str| document.get(name).and_then(|value| value.as_str());
-    if response.status != 202 {
-        let reason = text("type").and_then(|name| name.rsplit(':').next());
-        return Fate::Status(response.status, reason.unwrap_or_default().to_owned());
-    }
-    match (text("status"), text("id").and_then(|id| id.parse().ok())) {
-        (Some("accepted"), Some(id)) => Fate::Accepted(id),
-        (Some("duplicate"), Some(id)) => Fate::Duplicate(id),
-        _ => Fate::Status(202, "without an id".to_owned()),
+        self.stop.stop();
+        self.thread.join().unwrap();
+        std::mem::take(&mut *self.seen.all.lock().unwrap())
     }
 }
 

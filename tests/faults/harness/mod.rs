@@ -9,6 +9,7 @@ pub mod stage;
 pub mod table;
 pub mod volume;
 
+use icr_bridge::load::NoAnswer;
 use stage::Stage;
 
 /// One way to break the bridge.
@@ -48,7 +49,9 @@ impl Excuse {
         use load::Fate;
         match (self, fate) {
             (_, Fate::Accepted(_)) => true,
-            (Self::NoProcess(_), Fate::Unconnected(_) | Fate::Unanswered(_)) => true,
+            (Self::NoProcess(_), Fate::NoAnswer(why)) => {
+                matches!(why, NoAnswer::Refused | NoAnswer::Reset | NoAnswer::Closed)
+            }
             (Self::Refusals(reasons, _), Fate::Status(503, reason)) => {
                 reasons.contains(&reason.as_str())
             }

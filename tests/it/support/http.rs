@@ -157,17 +157,6 @@ impl Connection {
         Ok(response)
     }
 
-    /// Whether a request can be sent: the other side has not closed, nor said anything unasked.
-    pub fn is_alive(&mut self) -> bool {
-        let stream = self.stream.get_mut();
-        let quiet = stream.set_nonblocking(true).and_then(|()| {
-            let peeked = stream.peek(&mut [0]);
-            stream.set_nonblocking(false)?;
-            peeked
-        });
-        quiet.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
-    }
-
     /// Whether nothing at all comes for a while.
     pub fn is_silent(&mut self, a_while: Duration) -> bool {
         let stream = self.stream.get_ref();
