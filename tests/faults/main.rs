@@ -26,6 +26,7 @@ mod kill_in_retention;
 mod kill_random;
 mod power_cut;
 mod queue_full;
+mod read_error;
 mod self_check;
 mod slow_syncs;
 #[path = "../it/support/mod.rs"]
@@ -39,8 +40,11 @@ use clap::Parser;
 use harness::Fault;
 use harness::stage::{Effort, Stage};
 use harness::table::{self, Row};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use support::kafka::RealKafka;
 
@@ -61,6 +65,7 @@ const FAULTS: &[Fault] = &[
     disk_low_water::FAULT,
     disk_read_only::FAULT,
     disk_read_only_passing::FAULT,
+    read_error::FAULT,
     write_error::FAULT,
     write_error_lasting::FAULT,
     sync_error::FAULT,
@@ -95,6 +100,9 @@ struct Options {
     /// Prints the table as JSON
     #[arg(long)]
     json: bool,
+    /// How many are played at a time; 3 in the short form (where times mean little), 1 in the long one
+    #[arg(long)]
+    jobs: Option<usize>,
     /// Repeats the random choices of an earlier run
     #[arg(long)]
     seed: Option<u64>,
@@ -127,10 +135,8 @@ fn main() -> ExitCode {
             .unwrap_or(now.as_nanos() as u64 >> 10 & 0xffff_ffff),
     };
     eprintln!("seed {}", effort.seed);
-    let rows: Vec<Row> = chosen
-        .into_iter()
-        .map(|fault| play(&kafka, fault, effort))
-        .collect();
+    let jobs = options.jobs.unwrap_or(if options.long { 1 } else { 3 });
+    let rows = play_all(&kafka, &chosen, effort, jobs);
     if options.json {
         let rows: Vec<_> = rows.iter().map(Row::json).collect();
         println!("{}", serde_json::Value::from(rows));
@@ -164,9 +170,30 @@ fn choose(names: &[String]) -> Result<Vec<&'static Fault>, &str> {
     Ok(FAULTS.iter().filter(wanted).collect())
 }
 
+/// Plays faults, so many at a time; their rows in the order of the faults.
+fn play_all(kafka: &RealKafka, faults: &[&Fault], effort: Effort, jobs: usize) -> Vec<Row> {
+    let next = AtomicUsize::new(0);
+    let rows = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(fault) = faults.get(number) else {
+                        return;
+                    };
+                    let row = play(kafka, fault, effort);
+                    rows.lock().unwrap().insert(number, row);
+                }
+            });
+        }
+    });
+    rows.into_inner().unwrap().into_values().collect()
+}
+
 /// Plays one fault. A panic is a violation like any other.
 fn play(kafka: &RealKafka, fault: &Fault, effort: Effort) -> Row {
-    eprintln!("== {}: {}", fault.name, fault.title);
+    eprintln!("{} … {}", fault.name, fault.title);
     let begun = Instant::now();
     let mut stage = Stage::new(kafka.clone(), fault, effort);
     let played = catch_unwind(AssertUnwindSafe(|| {
@@ -182,13 +209,17 @@ fn play(kafka: &RealKafka, fault: &Fault, effort: Effort) -> Row {
     if !row.violations.is_empty() {
         let log = stage.log();
         let last = log.len().saturating_sub(40);
-        eprintln!("the bridge's last words:");
-        log[last..].iter().for_each(|line| eprintln!("  {line}"));
-        row.violations
+        // At once, since others speak too.
+        let mut words = format!("{}: the bridge's last words:\n", fault.name);
+        log[last..]
             .iter()
-            .for_each(|violation| eprintln!("VIOLATION {violation}"));
+            .for_each(|line| words.push_str(&format!("  {line}\n")));
+        for violation in &row.violations {
+            words.push_str(&format!("{}: VIOLATION {violation}\n", fault.name));
+        }
+        eprint!("{words}");
     }
-    eprintln!("   {:.1} s", row.took.as_secs_f64());
+    eprintln!("{} done after {:.1} s", fault.name, row.took.as_secs_f64());
     row
 }
 

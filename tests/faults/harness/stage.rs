@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -233,6 +233,11 @@ impl Stage {
     /// The bridge that runs.
     pub fn bridge(&self) -> &Serving {
         self.bridge.as_ref().expect("a bridge runs")
+    }
+
+    /// Whether a bridge runs.
+    pub fn is_running(&self) -> bool {
+        self.bridge.is_some()
     }
 
     /// `kill -9`.
@@ -621,13 +626,12 @@ fn gap(accepted: &[Instant], (since, until): (Instant, Instant)) -> Duration {
 /// An address where nobody listens, below the range from which systems take the ports of outgoing connections: one of the load's own
 /// would else get it while the bridge is down.
 fn free_address() -> SocketAddr {
-    let mut port = 20_000 + std::process::id() % 5_000;
-    loop {
-        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-        port += 1;
-        assert!(port < 30_000, "no port is free");
-    }
+    // No two stages of this process get the same one.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let first = u64::from(std::process::id());
+    let ports =
+        (0..1000).map(|_| 20_000 + (first * 7 + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
+    let addresses = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port as u16)));
+    let mut free = addresses.filter(|address| TcpListener::bind(address).is_ok());
+    free.next().expect("a free port")
 }
