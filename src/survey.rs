@@ -138,11 +138,20 @@ impl<'v> Survey<'v> {
         let mut copies = view.held()?;
         copies.retain(|sequence| *sequence >= from);
         Ok(Self {
+            ahead: copies.iter().copied().collect(),
+            copies,
+            ..Self::without_copies(view, selection, from)
+        })
+    }
+
+    /// The same where the folder of held records cannot be read: what is held is then not found, or not known to be held.
+    pub fn without_copies(view: &'v View, selection: Selection, from: Sequence) -> Self {
+        Self {
             view,
             selection,
             sieve: view.sieve(from),
-            ahead: copies.iter().copied().collect(),
-            copies,
+            ahead: VecDeque::new(),
+            copies: Vec::new(),
             gap: None,
             until: Sequence::MAX,
             passed: None,
@@ -150,7 +159,7 @@ impl<'v> Survey<'v> {
             candidate: None,
             record: Vec::new(),
             note: Vec::new(),
-        })
+        }
     }
 
     /// The next delivery of the selection, or what came in the way.
@@ -208,14 +217,14 @@ impl<'v> Survey<'v> {
     /// After [`View::refresh`]: goes on with what is new, with the outcomes and copies that there are now.
     ///
     /// # Errors
-    /// Where the folder of held records cannot be read.
+    /// Where the folder of held records cannot be read: the copies that were known stay.
     pub fn renew(&mut self) -> io::Result<()> {
+        self.noted = None;
         let copies = self.view.held()?;
         let next = self.sieve.position();
         let ahead = copies.iter().copied().filter(|copy| *copy >= next);
         self.ahead = ahead.collect();
         self.copies = copies;
-        self.noted = None;
         Ok(())
     }
 

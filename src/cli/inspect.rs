@@ -136,6 +136,9 @@ pub(super) fn run(options: Options, variables: Variables) -> Exit {
     })
 }
 
+/// Takes a delivery that matches; says whether it was the last that is wanted.
+type Each<'a> = &'a mut dyn FnMut(&mut Output, &Found<'_>) -> Result<ControlFlow<()>, Failure>;
+
 /// What is asked for, and of which journal.
 struct Inspection {
     dir: PathBuf,
@@ -150,17 +153,23 @@ struct Counted {
 }
 
 impl Inspection {
-    fn open(&self) -> Result<View, Failure> {
-        Ok(View::open(Arc::new(Disk), &self.dir)?)
+    /// The view; and [`Exit::Io`] where what is held cannot be read, which hides nothing else.
+    fn open(&self) -> Result<(View, Exit), Failure> {
+        let view = View::open(Arc::new(Disk), &self.dir)?;
+        let exit = match view.held() {
+            Ok(_) => Exit::Done,
+            Err(error) => {
+                let dir = self.dir.display();
+                anstream::eprintln!("icr-bridge: what is held in {dir} cannot be read: {error}");
+                Exit::Io
+            }
+        };
+        Ok((view, exit))
     }
 
-    fn survey<'v>(
-        &self,
-        view: &'v View,
-        selection: &Selection,
-        from: Sequence,
-    ) -> Result<Survey<'v>, Failure> {
-        Survey::new(view, selection.clone(), from).map_err(self.read())
+    fn survey<'v>(&self, view: &'v View, selection: &Selection, from: Sequence) -> Survey<'v> {
+        let survey = Survey::new(view, selection.clone(), from);
+        survey.unwrap_or_else(|_| Survey::without_copies(view, selection.clone(), from))
     }
 
     fn read(&self) -> impl Fn(io::Error) -> Failure {
@@ -185,8 +194,8 @@ impl Inspection {
     }
 
     /// Counts what matches, and finds the newest `limit`. What comes in the way is said when the newest are shown.
-    fn count(&self, view: &View, selection: &Selection, limit: usize) -> Result<Counted, Failure> {
-        let mut survey = self.survey(view, selection, 1)?;
+    fn count(&self, view: &View, selection: &Selection, limit: usize) -> Counted {
+        let mut survey = self.survey(view, selection, 1);
         let mut counted = Counted {
             matching: 0,
             newest: VecDeque::new(),
@@ -201,7 +210,7 @@ impl Inspection {
                     }
                 }
                 Err(_) if survey.skip().is_some() => {}
-                Ok(None) | Err(_) => return Ok(counted),
+                Ok(None) | Err(_) => return counted,
             }
         }
     }
@@ -211,7 +220,7 @@ impl Inspection {
         &self,
         survey: &mut Survey<'_>,
         output: &mut Output,
-        each: &mut dyn FnMut(&mut Output, &Found<'_>) -> Result<ControlFlow<()>, Failure>,
+        each: Each<'_>,
     ) -> Result<Exit, Failure> {
         let mut exit = Exit::Done;
         loop {
@@ -241,21 +250,18 @@ impl Inspection {
     }
 
     fn list(&self, selection: &Selection) -> Result<Exit, Failure> {
-        let view = self.open()?;
+        let (view, mut exit) = self.open()?;
         view.await_notes(NOTED_WITHIN);
         let screen = io::stdout().is_terminal().then_some(SCREEN);
-        let counted = match self.limit(screen) {
-            Some(limit) => Some(self.count(&view, selection, limit)?),
-            None => None,
-        };
+        let limit = self.limit(screen);
+        let counted = limit.map(|limit| self.count(&view, selection, limit));
         let most = counted.as_ref().map(|counted| counted.newest.len());
         let from = counted.as_ref().and_then(|counted| counted.newest.front());
-        let mut survey = self.survey(&view, selection, from.copied().unwrap_or(1))?;
+        let mut survey = self.survey(&view, selection, from.copied().unwrap_or(1));
         let mut output = Output::new(self.options.json);
         let mut shown = 0;
-        let mut exit = Exit::Done;
         if most != Some(0) {
-            exit = self.walk(&mut survey, &mut output, &mut |output, found| {
+            let walked = self.walk(&mut survey, &mut output, &mut |output, found| {
                 output.row(Row::new(found, &self.mask(found)))?;
                 shown += 1;
                 let enough = most.is_some_and(|most| shown >= most);
@@ -265,6 +271,7 @@ impl Inspection {
                     ControlFlow::Continue(())
                 })
             })?;
+            exit = exit.or(walked);
         }
         output.flush()?;
         self.sum_up(&view, shown, counted.map(|counted| counted.matching));
@@ -287,12 +294,12 @@ impl Inspection {
     }
 
     fn details(&self, selection: &Selection, settings: &RecordSettings) -> Result<Exit, Failure> {
-        let view = self.open()?;
+        let (view, exit) = self.open()?;
         view.await_notes(NOTED_WITHIN);
         let mut wanted: BTreeSet<Uuid> = selection.ids.iter().copied().collect();
         let mut output = Output::new(self.options.json);
-        let mut survey = self.survey(&view, selection, 1)?;
-        let exit = self.walk(&mut survey, &mut output, &mut |output, found| {
+        let mut survey = self.survey(&view, selection, 1);
+        let walked = self.walk(&mut survey, &mut output, &mut |output, found| {
             if let Ok(delivery) = &found.delivery {
                 wanted.remove(&delivery.id);
                 let mask = self.mask(found);
@@ -312,7 +319,7 @@ impl Inspection {
                 self.where_it_was_sought(selection)
             );
         }
-        Ok(match exit {
+        Ok(match exit.or(walked) {
             Exit::Done if !wanted.is_empty() => Exit::Failed,
             exit => exit,
         })

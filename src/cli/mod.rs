@@ -38,6 +38,13 @@ pub enum Exit {
     Locked,
 }
 
+impl Exit {
+    /// The first of the two that is not [`Exit::Done`].
+    fn or(self, other: Self) -> Self {
+        if self == Self::Done { other } else { self }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {

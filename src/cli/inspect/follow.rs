@@ -20,8 +20,11 @@ use std::time::{Duration, Instant};
 /// How often the folder is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
+/// So many things that go wrong are remembered, so as not to be said at every look.
+const REMEMBERED: usize = 32;
+
 pub(super) fn run(inspection: &Inspection, selection: &Selection) -> Result<Exit, Failure> {
-    let view = inspection.open()?;
+    let (view, _) = inspection.open()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -62,8 +65,8 @@ struct Follow<'v> {
     held: BTreeSet<Sequence>,
     /// Copies that are gone since, and when that was seen.
     released: VecDeque<(Instant, Sequence)>,
-    /// What was said last of things that go wrong, so that it is said once.
-    said: Option<String>,
+    /// What was said lately of things that go wrong, so that it is said once.
+    said: VecDeque<String>,
 }
 
 impl<'v> Follow<'v> {
@@ -74,20 +77,20 @@ impl<'v> Follow<'v> {
     ) -> Result<Self, Failure> {
         let from = match inspection.limit(Some(TAIL)) {
             Some(limit) => {
-                let newest = inspection.count(view, selection, limit)?.newest;
+                let newest = inspection.count(view, selection, limit).newest;
                 newest.front().copied().unwrap_or(view.last() + 1)
             }
             None => 1,
         };
         let settled = view.progress().sequence;
-        let mut follow = Self::at(inspection, selection, view, (from, settled))?;
+        let mut follow = Self::at(inspection, selection, view, (from, settled));
         // What is older than the first line shown is told too.
         let noted = Selection {
             fates: vec![Fate::Published, Fate::Quarantined, Fate::Held],
             ..Selection::default()
         };
-        let mut above = inspection.survey(view, &noted, settled + 1)?;
-        while let Some(sequence) = above.mention().map_err(inspection.read())? {
+        let mut above = inspection.survey(view, &noted, settled + 1);
+        while let Ok(Some(sequence)) = above.mention() {
             follow.told.insert(sequence);
         }
         Ok(follow)
@@ -99,22 +102,22 @@ impl<'v> Follow<'v> {
         selection: &'v Selection,
         view: &'v View,
         (from, settled): (Sequence, Sequence),
-    ) -> Result<Self, Failure> {
-        let held = view.held().map_err(inspection.read())?;
-        Ok(Self {
+    ) -> Self {
+        let held = view.held().unwrap_or_default();
+        Self {
             inspection,
             selection,
             view,
             output: Output::new(inspection.options.json),
-            arrivals: inspection.survey(view, selection, from)?,
-            outcomes: inspection.survey(view, selection, settled + 1)?,
+            arrivals: inspection.survey(view, selection, from),
+            outcomes: inspection.survey(view, selection, settled + 1),
             cursors: VecDeque::new(),
             settled,
             told: BTreeSet::new(),
             held: held.into_iter().collect(),
             released: VecDeque::new(),
-            said: None,
-        })
+            said: VecDeque::new(),
+        }
     }
 
     /// Shows everything that is new in the view.
@@ -187,8 +190,12 @@ impl<'v> Follow<'v> {
 
     /// A copy that goes was taken by the quarantine topic.
     fn show_released(&mut self) -> Result<(), Failure> {
-        let (now, read) = (Instant::now(), self.inspection.read());
-        let held: BTreeSet<_> = self.view.held().map_err(&read)?.into_iter().collect();
+        let now = Instant::now();
+        // Where they cannot be read that has been said.
+        let Ok(held) = self.view.held() else {
+            return Ok(());
+        };
+        let held: BTreeSet<_> = held.into_iter().collect();
         // Above `settled` the outcomes are yet to be shown.
         let gone = self.held.difference(&held);
         let gone = gone.filter(|sequence| **sequence <= self.settled);
@@ -198,11 +205,10 @@ impl<'v> Follow<'v> {
             .released
             .pop_front_if(|(seen, _)| now.duration_since(*seen) >= NOTED_WITHIN)
         {
-            let mut survey = self
-                .inspection
-                .survey(self.view, self.selection, sequence)?;
+            let (view, selection) = (self.view, self.selection);
+            let mut survey = self.inspection.survey(view, selection, sequence);
             survey.look_until(sequence);
-            if let Step::Found(found) = survey.step().map_err(&read)? {
+            if let Step::Found(found) = survey.step().map_err(self.inspection.read())? {
                 let row = Row::new(&found, &self.inspection.mask(&found));
                 self.output.row(row)?;
             }
@@ -213,8 +219,9 @@ impl<'v> Follow<'v> {
     fn look_again(&mut self) -> Result<(), Failure> {
         match self.view.refresh() {
             Ok(false) => {
-                self.arrivals.renew().map_err(self.inspection.read())?;
-                self.outcomes.renew().map_err(self.inspection.read())
+                let (arrivals, outcomes) = (self.arrivals.renew(), self.outcomes.renew());
+                let renewed = arrivals.and(outcomes);
+                renewed.or_else(|error| self.say(format!("what is held cannot be read: {error}")))
             }
             Ok(true) => {
                 self.say(
@@ -223,7 +230,7 @@ impl<'v> Follow<'v> {
                 )?;
                 let settled = self.view.progress().sequence;
                 let places = (1, settled);
-                let anew = Self::at(self.inspection, self.selection, self.view, places)?;
+                let anew = Self::at(self.inspection, self.selection, self.view, places);
                 let before = std::mem::replace(self, anew);
                 self.output = before.output;
                 self.said = before.said;
@@ -234,9 +241,12 @@ impl<'v> Follow<'v> {
     }
 
     fn say(&mut self, words: String) -> Result<(), Failure> {
-        if self.said.as_ref() != Some(&words) {
+        if !self.said.contains(&words) {
             self.output.say(&words)?;
-            self.said = Some(words);
+            self.said.push_back(words);
+            if self.said.len() > REMEMBERED {
+                self.said.pop_front();
+            }
         }
         Ok(())
     }

@@ -19,7 +19,11 @@ impl Reader {
                 let still_there = self.vanished(segment.header, &path);
                 return still_there.map_or(Ok(()), |()| Err(error));
             }
-            opened => drop(opened?),
+            Err(error) => {
+                let words = format!("{}: {error}", path.display());
+                return Err(io::Error::new(error.kind(), words));
+            }
+            Ok(_) => {}
         }
         let loaded = load::segment(&*shelf.storage, &shelf.dir, file, limit);
         let mut loaded = loaded.map_err(io::Error::other)?;
