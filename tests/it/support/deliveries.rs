@@ -78,12 +78,13 @@ pub fn posted(name: &str, payload: &str) -> Posted {
     }
 }
 
-/// 2 transaction events × 3 statuses × 3 types, and the 5 lifecycle events, in ICR's documented shape.
+/// 2 transaction events × 3 statuses × 4 types, and the 5 lifecycle events, in ICR's documented shape. (`cancel` only its REST API
+/// documents.)
 pub fn matrix() -> Vec<Posted> {
     let mut all = Vec::new();
     for event in ["warehouseTransaction", "organizationTransaction"] {
         for status in ["pending_queue", "processed", "failed"] {
-            for kind in ["transfer", "transfer_retire", "retire"] {
+            for kind in ["transfer", "transfer_retire", "retire", "cancel"] {
                 let transaction = format!(
                     concat!(
                         r#""transaction":{{"id":"00000000-0000-4000-8000-0000000000{:02}","createdAt":"2024-09-02T08:15:00.120Z","#,
@@ -124,4 +125,51 @@ fn payload(event: &str, transaction: &str) -> String {
         ),
         event, transaction
     )
+}
+
+/// What neither the fixtures nor the matrix show: sets that are open, and the remaining reasons for quarantine.
+pub fn further() -> Vec<Posted> {
+    let transaction = |rest: &str| {
+        let id = "00000000-0000-4000-8000-0000000000f1";
+        payload(
+            "warehouseTransaction",
+            &format!(r#""transaction":{{"id":"{id}",{rest}}},"#),
+        )
+    };
+    let deep = format!("{}1{}", "[".repeat(64), "]".repeat(64));
+    [
+        (
+            "status_type_permission_unknown",
+            transaction(r#""status":"reversed","type":"swap","amount":12.50"#).replace(
+                r#""organization_info":"VIEW""#,
+                r#""organization_audit":"ADMIN""#,
+            ),
+        ),
+        (
+            "event_unknown_without_organization",
+            r#"{"event":"maintenanceAnnounced","at":"2026-01-01T00:00:00Z","sender":{"id":"s","email":"person@example.org"}}"#.to_owned(),
+        ),
+        (
+            "root_names_occupied",
+            payload(
+                "installed",
+                r#""organization":"not ours","_organization":1,"transaction":"none","#,
+            ),
+        ),
+        (
+            "amount_null",
+            transaction(r#""status":"processed","type":"transfer","amount":null"#),
+        ),
+        (
+            "amount_out_of_range",
+            transaction(r#""status":"processed","type":"transfer","amount":1e100"#),
+        ),
+        ("event_malformed", payload("not a name", "")),
+        (
+            "too_deep",
+            payload("installed", &format!(r#""nested":{deep},"#)),
+        ),
+    ]
+    .map(|(name, payload)| posted(name, &payload))
+    .into()
 }
