@@ -141,7 +141,7 @@ pub fn further() -> Vec<Posted> {
         (
             "status_type_permission_unknown",
             transaction(r#""status":"reversed","type":"swap","amount":12.50"#).replace(
-                r#""organization_info":"VIEW""#,
+                r#""organization_warehouse":"WRITE""#,
                 r#""organization_audit":"ADMIN""#,
             ),
         ),
