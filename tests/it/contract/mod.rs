@@ -1,6 +1,8 @@
 //! The contract with consumers: its documents are current, true and not empty words, and don't change in a way that breaks anybody.
 
 mod arbitrary;
+mod comparer;
+mod compatibility;
 mod documents;
 mod validity;
 
