@@ -116,7 +116,7 @@ pub struct Installation {
     ///
     /// Examples: `"example-connector"`
     pub app_name_id: AsSent<String>,
-    /// When the app was installed: RFC 3339, in UTC.
+    /// When the installation was made: RFC 3339, in UTC.
     ///
     /// Examples: `"2022-03-14T11:01:55.941Z"`
     pub created_at: AsSent<DateTime>,

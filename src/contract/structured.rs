@@ -33,7 +33,7 @@ pub struct StructuredEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Replay")]
     pub replay: Option<Replay>,
-    /// The event: the same bytes that are the value in binary mode.
+    /// The event: the same bytes, and the same fields, that are the value in binary mode.
     pub data: Event,
     #[serde(flatten)]
     pub further: Further,

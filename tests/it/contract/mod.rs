@@ -4,6 +4,7 @@ mod arbitrary;
 mod comparer;
 mod compatibility;
 mod documents;
+mod reference;
 mod validity;
 
 use crate::support::golden::{Found, cases};
