@@ -2,6 +2,7 @@
 
 use super::{folder, validator};
 use crate::support::app::TestApp;
+use crate::support::golden::{Found, cases};
 use crate::support::http::get;
 use crate::support::process::run;
 use icr_bridge::contract::asyncapi;
@@ -10,6 +11,7 @@ use icr_bridge::domain::cloudevent::{EVENT_SCHEMA, QUARANTINE_SCHEMA};
 use icr_bridge::domain::event::EventKind;
 use icr_bridge::domain::reasons::QuarantineReason;
 use serde_json::{Value, json};
+use std::fmt::Write;
 
 /// Compares a text with its file in the folder of the contract, or writes the file.
 pub fn assert_current(file: &str, text: &str) {
@@ -31,6 +33,56 @@ fn the_files_are_what_the_types_say() {
         assert_current(&schema.file(), &schema.text());
     }
     assert_current(asyncapi::FILE, &asyncapi::yaml().unwrap());
+}
+
+/// One line for each delivery of which there are golden records, but those whose names say it all.
+fn golden_index() -> String {
+    let mut index = String::from("| file | record | shows | also under |\n|---|---|---|---|\n");
+    let all = cases();
+    let by_rule = |name: &str| name.contains('.') || name.starts_with("matrix_");
+    for case in all.iter().filter(|case| !by_rule(&case.name)) {
+        let record = Found::read(&case.name);
+        let value: Value = serde_json::from_str(&record.value).unwrap();
+        let what = match record.header("ce_reason") {
+            Some(reason) => format!("quarantined: `{reason}`"),
+            None => {
+                let transaction = &value["transaction"];
+                let parts = [
+                    &value["event"],
+                    &transaction["status"],
+                    &transaction["type"],
+                ];
+                let parts: Vec<&str> = parts.iter().filter_map(|part| part.as_str()).collect();
+                format!("`{}`", parts.join("` `"))
+            }
+        };
+        let prefix = format!("{}.", case.name);
+        let variants: Vec<String> = all
+            .iter()
+            .filter_map(|other| other.name.strip_prefix(&prefix))
+            .map(|variant| format!("`{variant}`"))
+            .collect();
+        let shows = case.posted.shows.replace('|', "\\|");
+        let name = &case.name;
+        writeln!(
+            index,
+            "| [`{name}`]({name}.json) | {what} | {shows} | {} |",
+            variants.join(" ")
+        )
+        .unwrap();
+    }
+    index
+}
+
+#[test]
+fn the_golden_folder_has_an_index() {
+    let file = "golden/README.md";
+    let text = std::fs::read_to_string(folder().join(file)).unwrap();
+    let (begin, end) = ("<!-- index:begin -->\n", "<!-- index:end -->");
+    let (before, rest) = text.split_once(begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    let index = golden_index();
+    assert_current(file, &format!("{before}{begin}{index}{end}{after}"));
 }
 
 #[test]
@@ -181,7 +233,7 @@ fn the_command_prints_what_the_files_say() {
 #[test]
 fn all_schemas_in_one_document_are_the_schema_of_an_event() {
     let validator = validator(&bundle());
-    let golden = crate::support::golden::Found::read("matrix_installed");
+    let golden = Found::read("matrix_installed");
     let mut event: Value = serde_json::from_str(&golden.value).unwrap();
     assert!(validator.is_valid(&event));
     event.as_object_mut().unwrap().remove("sender");

@@ -139,6 +139,7 @@ pub fn cases() -> Vec<GoldenCase> {
     ] {
         let posted = Posted {
             name: reason.name().to_owned(),
+            shows: "Understood, but no broker took its event record.".to_owned(),
             ..fixture("warehouseTransaction_processed_transfer_retire").posted
         };
         cases.push(case(
