@@ -3,6 +3,7 @@
 mod arbitrary;
 mod comparer;
 mod compatibility;
+mod connect;
 mod documents;
 mod reference;
 mod validity;

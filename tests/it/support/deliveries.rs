@@ -91,7 +91,7 @@ pub fn matrix() -> Vec<Posted> {
             for kind in ["transfer", "transfer_retire", "retire", "cancel"] {
                 let transaction = format!(
                     concat!(
-                        r#""transaction":{{"id":"00000000-0000-4000-8000-0000000000{:02}","createdAt":"2024-09-02T08:15:00.120Z","#,
+                        r#""transaction":{{"id":"00000000-0000-4000-8000-0000000001{:02}","createdAt":"2024-09-02T08:15:00.120Z","#,
                         r#""updatedAt":"2024-09-02T08:16:41.007Z","status":"{}","type":"{}","amount":12.50,"#,
                         r#""creditId":"exPost-2-0x51298f2f1142ecb129a2db5e6afd24f34f2e53f1"}},"#
                     ),
@@ -141,7 +141,7 @@ fn payload(event: &str, transaction: &str) -> String {
 /// What neither the fixtures nor the matrix show: sets that are open, and the remaining reasons for quarantine.
 pub fn further() -> Vec<Posted> {
     let transaction = |rest: &str| {
-        let id = "00000000-0000-4000-8000-0000000000f1";
+        let id = "00000000-0000-4000-8000-000000000200";
         payload(
             "warehouseTransaction",
             &format!(r#""transaction":{{"id":"{id}",{rest}}},"#),
