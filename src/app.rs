@@ -4,6 +4,7 @@ use crate::config::{App, Config, Kafka, SecretSource};
 use crate::control::{self, Services};
 use crate::domain::record::RecordSettings;
 use crate::http::admin::Admin;
+use crate::http::guard::Guard;
 use crate::http::server::{self, Running};
 use crate::http::webhook::Ingress;
 use crate::ingest::Ingest;
@@ -14,7 +15,7 @@ use crate::publisher::replay::Replayer;
 use crate::publisher::throttle::Throttle;
 use crate::publisher::{self, KafkaSettings, Publisher, PublisherSettings, Sink, Timings};
 use crate::readiness::Readiness;
-use crate::secrets;
+use crate::secrets::{self, Owner};
 use crate::shutdown::InFlight;
 use actix_web::web::Data;
 use std::net::{SocketAddr, TcpListener};
@@ -144,13 +145,20 @@ impl Bridge {
         let shutdown_delay = config.shutdown_delay;
         let door = Data::new(ingress);
         let ingress = server::ingress(listeners.ingress, Data::clone(&door), &config.http)?;
+        let guard = Data::new(Guard::new(&config.admin_access));
         let secrets = secrets::Watch::start(
             watched(&config),
             metrics.secret_reload_failures.clone(),
             // Whoever else wants to know of a rotation is told here.
-            move |app, secrets| door.ingest.replace_secrets(app, secrets),
+            {
+                let guard = Data::clone(&guard);
+                move |owner, secrets| match owner {
+                    Owner::App(app) => door.ingest.replace_secrets(app, secrets),
+                    Owner::Admin => guard.replace_tokens(secrets.clone()),
+                }
+            },
         )?;
-        let admin = server::admin(listeners.admin, Data::new(admin))?;
+        let admin = server::admin(listeners.admin, Data::new(admin), guard)?;
         let dir = config.journal.dir;
         let apps = config.apps.into_iter().map(|app| app.name).collect();
         let settings = publisher_settings(apps, config.record, config.kafka);
@@ -232,17 +240,23 @@ fn listen_for_commands(dir: &Path, services: Services) -> Option<control::Server
     }
 }
 
-/// Every app for the watch over its secrets.
+/// Every app for the watch over its secrets, and the admin listener's tokens.
 fn watched(config: &Config) -> Vec<secrets::Watched> {
     let watched = |app: &App| secrets::Watched {
-        app: app.name.clone(),
+        owner: Owner::App(app.name.clone()),
         secrets: app.secrets.clone(),
         file: match &app.source {
             SecretSource::Variable => None,
             SecretSource::File(path) => Some(path.clone()),
         },
     };
-    config.apps.iter().map(watched).collect()
+    let access = &config.admin_access;
+    let tokens = access.tokens.as_ref().map(|tokens| secrets::Watched {
+        owner: Owner::Admin,
+        secrets: tokens.clone(),
+        file: access.file.clone(),
+    });
+    config.apps.iter().map(watched).chain(tokens).collect()
 }
 
 /// What the publisher takes of the configuration.

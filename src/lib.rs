@@ -20,15 +20,17 @@
 //! A request is one function, [`ingest::Ingest::take`], behind [`http::webhook`]. A publication is [`publisher`]. What ICR sends and
 //! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes; [`survey`] looks
 //! through it for deliveries. [`secrets`] watches the secret files. [`app`] wires them; [`cli`] holds the commands, which reach a running
-//! bridge through [`control`]; [`config`] and [`metrics`] are the two tables that operators meet. [`simulator`] makes deliveries as ICR
-//! does, and [`load`] sends them and tells what became of each.
+//! bridge through [`control`]; [`config`] and [`metrics`] are the two tables that operators meet, [`contract`] is what consumers meet.
+//! [`simulator`] makes deliveries as ICR does, and [`load`] sends them and tells what became of each.
 //!
 //! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {survey, domain, journal}`,
-//! `app → secrets → domain`, `{app, cli} → control → publisher`, `cli → survey → {domain, journal}`.
+//! `app → secrets → domain`, `{app, cli} → control → publisher`, `cli → survey → {domain, journal}`, `{cli, http} → contract →
+//! domain`.
 
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod contract;
 pub mod control;
 pub mod domain;
 pub mod http;

@@ -9,6 +9,7 @@ mod healthcheck;
 mod inspect;
 mod journal;
 mod replay;
+mod schema;
 mod selection;
 mod send;
 mod serve;
@@ -113,6 +114,12 @@ enum Command {
     /// Waits until everything that is in the journal now is published
     #[command(after_help = drain::HELP)]
     Drain(drain::Options),
+    /// Prints the contract with consumers: what stands in a record
+    #[command(
+        after_help = "For example: icr-bridge schema event > event.schema.json; icr-bridge schema --format asyncapi > asyncapi.yaml\n\
+        A running bridge serves the same under /schema/ on ICR_BRIDGE_ADMIN_LISTEN."
+    )]
+    Schema(schema::Options),
     /// Looks after the journal's files
     #[command(subcommand)]
     Journal(journal::Command),
@@ -152,6 +159,7 @@ impl Cli {
             Command::Stats(options) => stats::run(options, variables),
             Command::Replay(options) => replay::run(options, variables),
             Command::Drain(options) => drain::run(options, variables),
+            Command::Schema(options) => schema::run(options),
             Command::Journal(command) => journal::run(command, variables),
             Command::Completions(options) => completions::run(&options),
         }

@@ -3,6 +3,7 @@
 //! Nothing is half configured: a value that cannot be used stops the start with the variable's name and what it should be.
 //! Secrets are held as keys and never printed.
 
+mod admin;
 mod apps;
 mod environment;
 mod kafka;
@@ -14,6 +15,7 @@ use crate::domain::record::RecordSettings;
 use crate::domain::signature::SecretSet;
 use crate::journal;
 use crate::publisher::properties;
+pub use admin::AdminAccess;
 pub use apps::DEFAULT_APP;
 pub use environment::Problem;
 pub(crate) use environment::parse_size;
@@ -38,6 +40,8 @@ pub struct Config {
     pub http: Http,
     /// Address of the admin listener.
     pub admin_listen: SocketAddr,
+    /// Who is served there, beyond metrics and probes.
+    pub admin_access: AdminAccess,
     /// The apps that deliver here, `default` first where it is open.
     pub apps: Vec<App>,
     /// The journal.
@@ -126,6 +130,7 @@ impl Config {
         let mut env = Environment::new(variables);
         let http = http(&mut env);
         let admin_listen = address(&mut env, "ADMIN_LISTEN");
+        let admin_access = admin::read(&mut env);
         let apps = apps::read(&mut env);
         let journal = journal_options(&mut env);
         let names: Vec<_> = apps.iter().map(|app| app.name.clone()).collect();
@@ -143,6 +148,7 @@ impl Config {
             shown: Vec::new(),
             http,
             admin_listen,
+            admin_access,
             apps,
             journal,
             record,

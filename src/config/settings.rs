@@ -47,7 +47,7 @@ settings! {
     listen: "LISTEN" = Some("0.0.0.0:4040"), false,
         "Address of the ingress listener: `POST /webhook`, `POST /webhook/<app>`.";
     admin_listen: "ADMIN_LISTEN" = Some("127.0.0.1:4041"), false,
-        "Address of the admin listener: `/metrics`, `/healthz`, `/readyz`.";
+        "Address of the admin listener: `/metrics`, `/healthz`, `/readyz`, `/schema/`.";
     instance: "INSTANCE" = None, false,
         "Name of this replica, `[A-Za-z0-9_.-]{1,64}`: header `ce_instance`.";
     webhook_secret: "WEBHOOK_SECRET" = None, true,
@@ -114,6 +114,12 @@ settings! {
         "HTTP worker threads; default: one a core.";
     shutdown_delay_seconds: "SHUTDOWN_DELAY_SECONDS" = Some("0"), false,
         "How long to go on accepting after SIGTERM, not ready, so that a load balancer notices.";
+    admin_token: "ADMIN_TOKEN" = None, true,
+        "Token that everything on the admin listener but `/metrics`, `/healthz` and `/readyz` asks for, as `Authorization: Bearer <token>`. Without one the rest is served on loopback only.";
+    admin_token_file: "ADMIN_TOKEN_FILE" = None, false,
+        "File with such tokens, one a line: the first current, the others still accepted.";
+    admin_hosts: "ADMIN_HOSTS" = None, false,
+        "Host names by which the rest may be addressed, separated by commas, beside `localhost` and addresses; other `Host` headers are refused.";
     log: "LOG" = Some("info"), false,
         "What is logged: `error`, `warn`, `info`, `debug`, or directives like `info,icr_bridge::publisher=debug`.";
     log_format: "LOG_FORMAT" = Some("text"), false,

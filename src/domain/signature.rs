@@ -152,6 +152,17 @@ impl SecretSet {
             .any(|mine| other.keys().any(|theirs| theirs == mine))
     }
 
+    /// Whether `secret` is one of them, in a time that tells nothing about how much of it is right.
+    pub fn holds(&self, secret: &[u8]) -> bool {
+        let Ok(key) = Key::new(secret) else {
+            return false;
+        };
+        let check = key.check.into();
+        self.keys().fold(false, |known, mine| {
+            known | mine.state.clone().verify(&check).is_ok()
+        })
+    }
+
     /// HMAC-SHA256 of `message` under the current secret: for the simulator and tests.
     pub fn sign(&self, message: &[u8]) -> Signature {
         Signature(self.current.over(message).finalize().into_bytes().into())
@@ -239,6 +250,23 @@ mod tests {
         let body = format!("{{\"signedData\":\"{signed_data}\"}}");
         let envelope = Envelope::parse(body.as_bytes()).unwrap();
         verify(envelope, signature, secrets).map(|verified| verified.secret_position())
+    }
+
+    #[test]
+    fn a_set_holds_its_secrets_and_nothing_else() {
+        let set = SecretSet::from_file(b"new\r\n\nold\n").unwrap();
+        for (secret, expected) in [
+            ("new", true),
+            ("old", true),
+            ("", false),
+            ("ne", false),
+            ("newer", false),
+            ("NEW", false),
+            ("new\r", false),
+            ("new old", false),
+        ] {
+            assert_eq!(set.holds(secret.as_bytes()), expected, "{secret:?}");
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! The admin listener: metrics, liveness, readiness.
+//! The admin listener: metrics, liveness, readiness, and the contract with consumers. Who is served is up to [`super::guard`].
 
+use crate::contract::asyncapi;
+use crate::contract::schema::SCHEMAS;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpResponse, Resource, guard, http::header::ContentType};
+use serde_json::json;
 use std::sync::Arc;
 
 /// What the admin listener shows.
@@ -25,10 +28,12 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(read_only("/metrics").to(metrics))
         .service(read_only("/healthz").to(healthz))
         .service(read_only("/readyz").to(readyz))
+        .service(read_only("/schema/").to(schemas))
+        .service(read_only("/schema/{file}").to(schema))
         .default_service(web::to(|| async {
             text(
                 HttpResponse::NotFound(),
-                "try /metrics, /healthz or /readyz",
+                "try /metrics, /healthz, /readyz or /schema/",
             )
         }));
 }
@@ -57,6 +62,44 @@ async fn readyz(admin: Data<Admin>) -> HttpResponse {
     match admin.readiness.check(&admin.journal) {
         Ok(()) => text(HttpResponse::Ok(), "ready"),
         Err(reason) => text(HttpResponse::ServiceUnavailable(), &reason.to_string()),
+    }
+}
+
+/// What there is under `/schema/`.
+async fn schemas() -> HttpResponse {
+    let schemas: Vec<_> = SCHEMAS
+        .iter()
+        .map(|schema| {
+            json!({
+                "name": schema.name,
+                "id": schema.id,
+                "about": schema.about,
+                "path": format!("/schema/{}", schema.file()),
+            })
+        })
+        .collect();
+    let asyncapi = format!("/schema/{}", asyncapi::FILE);
+    HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .body(json!({"schemas": schemas, "asyncapi": asyncapi}).to_string() + "\n")
+}
+
+/// A document of the contract by its file's name.
+async fn schema(file: Path<String>) -> HttpResponse {
+    let answer = |content_type, body: String| {
+        HttpResponse::Ok()
+            .insert_header(("content-type", content_type))
+            .body(body)
+    };
+    if *file == asyncapi::FILE {
+        return match asyncapi::yaml() {
+            Ok(yaml) => answer("application/vnd.aai.asyncapi+yaml;version=3.1.0", yaml),
+            Err(error) => text(HttpResponse::InternalServerError(), &error.to_string()),
+        };
+    }
+    match SCHEMAS.iter().find(|schema| schema.file() == *file) {
+        Some(schema) => answer("application/schema+json", schema.text()),
+        None => text(HttpResponse::NotFound(), "try /schema/"),
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod admin;
 mod body;
 mod encoding;
+pub mod guard;
 mod idle;
 pub mod problem;
 pub mod server;

@@ -1,17 +1,23 @@
 //! Answers: the only place that knows status codes. Errors are RFC 9457 problem documents whose text tells a sender what to fix and
 //! an attacker nothing.
 
+use super::guard::Denial;
 use crate::domain::reasons::{Refusal, Rejection};
 use crate::ingest::{IngestError, Receipt};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use serde::Serialize;
 
 /// Seconds after which a refused sender may try again. ICR never does; a proxy in front may.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// Everything that the ingress listener answers but a receipt.
+/// What a request without a good token is asked for (RFC 6750, section 3).
+const CHALLENGE: &str = "Bearer realm=\"icr-bridge admin\"";
+
+/// Everything that is answered but what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// No such path.
@@ -26,6 +32,8 @@ pub enum Failure {
     Rejected(Rejection),
     /// Proven, and not stored.
     Refused(Refusal),
+    /// Not for whoever asked the admin listener.
+    Denied(Denial),
 }
 
 impl From<IngestError> for Failure {
@@ -68,6 +76,8 @@ impl Failure {
                 _ => StatusCode::BAD_REQUEST,
             },
             Self::BrokenOff => StatusCode::BAD_REQUEST,
+            Self::Denied(Denial::TokenMissing | Denial::TokenWrong) => StatusCode::UNAUTHORIZED,
+            Self::Denied(_) => StatusCode::FORBIDDEN,
         }
     }
 
@@ -111,6 +121,17 @@ impl Failure {
                 }
                 Rejection::UnknownApp => "",
             },
+            Self::Denied(denial) => match denial {
+                Denial::Host => {
+                    "Address this listener as localhost, by its address, or by a name in ICR_BRIDGE_ADMIN_HOSTS."
+                }
+                Denial::Origin => "Pages of other origins may only GET.",
+                Denial::Remote => {
+                    "Served to this machine alone, unless ICR_BRIDGE_ADMIN_TOKEN is set."
+                }
+                Denial::TokenMissing => "Send the header Authorization: Bearer <token>.",
+                Denial::TokenWrong => "The token is not in force.",
+            },
         }
     }
 
@@ -135,6 +156,13 @@ impl Failure {
                 response.insert_header((ACCEPT_ENCODING, "gzip, deflate"))
             }
             Self::Refused(_) => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            Self::Denied(Denial::TokenMissing) => {
+                response.insert_header((WWW_AUTHENTICATE, CHALLENGE))
+            }
+            Self::Denied(Denial::TokenWrong) => response.insert_header((
+                WWW_AUTHENTICATE,
+                format!("{CHALLENGE}, error=\"invalid_token\""),
+            )),
             // What is left of the body would have to be read to keep the connection.
             Self::TimedOut | Self::BrokenOff | Self::Rejected(Rejection::BodyTooLarge) => {
                 response.force_close()

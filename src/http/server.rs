@@ -1,10 +1,12 @@
 //! Runs a listener until it is told to stop. Signals are ours: actix's own handlers stay off.
 
 use super::admin::{self, Admin};
+use super::guard::{Guard, guard};
 use super::idle;
 use super::webhook::{Ingress, webhook};
 use crate::config::Http;
 use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use socket2::Socket;
@@ -73,11 +75,17 @@ pub fn ingress(
 }
 
 /// Starts the admin listener.
-pub fn admin(listener: TcpListener, admin: Data<Admin>) -> std::io::Result<Running> {
+pub fn admin(
+    listener: TcpListener,
+    admin: Data<Admin>,
+    rule: Data<Guard>,
+) -> std::io::Result<Running> {
     let socket = Socket::from(listener.try_clone()?);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::clone(&admin))
+            .app_data(Data::clone(&rule))
+            .wrap(from_fn(guard))
             .configure(admin::routes)
     })
     .disable_signals()

@@ -28,11 +28,39 @@ use std::time::{Duration, Instant};
 /// Between two looks: often enough to see a slow writer's steps, and half a second is what a rotation may well take longer.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// An app's secrets, and where they are read again.
+/// Whose secrets they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// An app's, with which its deliveries are proven.
+    App(String),
+    /// The admin listener's: its tokens.
+    Admin,
+}
+
+impl Owner {
+    /// The app's name, for the log.
+    fn app(&self) -> Option<&str> {
+        match self {
+            Self::App(name) => Some(name),
+            Self::Admin => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::App(name) => write!(f, "app {name}"),
+            Self::Admin => f.write_str("admin listener"),
+        }
+    }
+}
+
+/// Somebody's secrets, and where they are read again.
 #[derive(Debug, Clone)]
 pub struct Watched {
-    /// The app's name.
-    pub app: String,
+    /// Whose they are.
+    pub owner: Owner,
     /// The secrets in force.
     pub secrets: SecretSet,
     /// Their file; `None` where they came from a variable, and stay until a restart.
@@ -45,17 +73,17 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch. `changed` puts new secrets of an app in force; it is called on the watch's own thread. `failures` counts the
+    /// Begins to watch. `changed` puts new secrets in force; it is called on the watch's own thread. `failures` counts the
     /// states in which a file could not be used.
     pub fn start(
-        apps: Vec<Watched>,
+        all: Vec<Watched>,
         failures: IntCounter,
-        changed: impl FnMut(&str, &SecretSet) + Send + 'static,
+        changed: impl FnMut(&Owner, &SecretSet) + Send + 'static,
     ) -> io::Result<Self> {
         let (ask, asked) = sync_channel(1);
-        let rules = apps.iter().map(|_| Rules::default()).collect();
+        let rules = all.iter().map(|_| Rules::default()).collect();
         let keeper = Keeper {
-            apps,
+            all,
             rules,
             failures,
             changed,
@@ -74,14 +102,14 @@ impl Watch {
 }
 
 struct Keeper<F> {
-    apps: Vec<Watched>,
-    /// One an app.
+    all: Vec<Watched>,
+    /// One for each.
     rules: Vec<Rules>,
     failures: IntCounter,
     changed: F,
 }
 
-impl<F: FnMut(&str, &SecretSet)> Keeper<F> {
+impl<F: FnMut(&Owner, &SecretSet)> Keeper<F> {
     fn run(mut self, asked: &Receiver<()>) {
         loop {
             let at_once = match asked.recv_timeout(PERIOD) {
@@ -89,20 +117,20 @@ impl<F: FnMut(&str, &SecretSet)> Keeper<F> {
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            if at_once && self.apps.iter().all(|app| app.file.is_none()) {
+            if at_once && self.all.iter().all(|one| one.file.is_none()) {
                 tracing::info!(
                     "there is no secret file to read again; a secret in a variable changes with a restart"
                 );
             }
-            for index in 0..self.apps.len() {
+            for index in 0..self.all.len() {
                 self.tend(index, at_once);
             }
         }
     }
 
-    /// Reads an app's file if that is due, and puts its secrets in force if they are others.
+    /// Reads a file if that is due, and puts its secrets in force if they are others.
     fn tend(&mut self, index: usize, at_once: bool) {
-        let (Some(watched), Some(rules)) = (self.apps.get_mut(index), self.rules.get_mut(index))
+        let (Some(watched), Some(rules)) = (self.all.get_mut(index), self.rules.get_mut(index))
         else {
             return;
         };
@@ -117,9 +145,9 @@ impl<F: FnMut(&str, &SecretSet)> Keeper<F> {
             rules.changing(after, now);
             if at_once {
                 tracing::warn!(
-                    app = watched.app,
-                    "app {}: {} is being written at this moment; it is read once it has been unchanged for {:?}",
-                    watched.app,
+                    app = watched.owner.app(),
+                    "{}: {} is being written at this moment; it is read once it has been unchanged for {:?}",
+                    watched.owner,
                     path.display(),
                     rules::SETTLED
                 );
@@ -142,22 +170,24 @@ impl<F: FnMut(&str, &SecretSet)> Keeper<F> {
     }
 
     fn replace(&mut self, index: usize, read: SecretFile) {
-        let Some(watched) = self.apps.get_mut(index) else {
+        let Some(watched) = self.all.get_mut(index) else {
             return;
         };
-        (self.changed)(&watched.app, &read.secrets);
+        (self.changed)(&watched.owner, &read.secrets);
         let before = std::mem::replace(&mut watched.secrets, read.secrets).count();
-        let (app, now) = (watched.app.clone(), watched.secrets.count());
+        let (owner, now) = (watched.owner.clone(), watched.secrets.count());
+        let app = owner.app();
         tracing::info!(
             app,
             secrets = now,
-            "app {app}: its secrets have changed: {now} in force, {before} before"
+            "{owner}: its secrets have changed: {now} in force, {before} before"
         );
         if let Some(doubt) = read.doubt {
-            tracing::warn!(app, "app {app}: {doubt}");
+            tracing::warn!(app, "{owner}: {doubt}");
         }
-        let sets = self.apps.iter().map(|app| (app.app.as_str(), &app.secrets));
-        for warning in shared(sets).filter(|warning| warning.concerns(&app)) {
+        let apps = self.all.iter();
+        let sets = apps.filter_map(|one| Some((one.owner.app()?, &one.secrets)));
+        for warning in shared(sets).filter(|warning| app.is_some_and(|app| warning.concerns(app))) {
             tracing::warn!(app, "{warning}");
         }
     }
@@ -165,15 +195,15 @@ impl<F: FnMut(&str, &SecretSet)> Keeper<F> {
 
 /// Logs what is new of a file.
 fn tell(watched: &Watched, path: &Path, news: News) {
-    let (app, path) = (watched.app.as_str(), path.display());
+    let (owner, app, path) = (&watched.owner, watched.owner.app(), path.display());
     match news {
         News::Failed(error) => tracing::error!(
             app,
-            "app {app}: {path}: {error}; the last good secrets ({}) stay in force",
+            "{owner}: {path}: {error}; the last good secrets ({}) stay in force",
             watched.secrets.count()
         ),
         News::Recovered | News::Changed { recovered: true } => {
-            tracing::info!(app, "app {app}: {path}: the secret file is good again");
+            tracing::info!(app, "{owner}: {path}: the secret file is good again");
         }
         News::Changed { recovered: false } | News::None => {}
     }
@@ -181,16 +211,16 @@ fn tell(watched: &Watched, path: &Path, news: News) {
 
 /// Logs that nothing is new: for somebody who asked.
 fn tell_unchanged(watched: &Watched, path: &Path, trouble: Option<SecretFileError>) {
-    let (app, path) = (watched.app.as_str(), path.display());
+    let (owner, app, path) = (&watched.owner, watched.owner.app(), path.display());
     let count = watched.secrets.count();
     match trouble {
         Some(error) => tracing::error!(
             app,
-            "app {app}: {path}: as before: {error}; the last good secrets ({count}) stay in force"
+            "{owner}: {path}: as before: {error}; the last good secrets ({count}) stay in force"
         ),
         None => tracing::info!(
             app,
-            "app {app}: {path}: unchanged, {count} secret(s) in force"
+            "{owner}: {path}: unchanged, {count} secret(s) in force"
         ),
     }
 }

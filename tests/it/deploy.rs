@@ -141,6 +141,15 @@ fn compose_and_the_tests_run_the_same_kafka() {
         read("tests/kafka/common.sh").contains(&format!("image={image}\n")),
         "{image} in tests/kafka/common.sh"
     );
+    let connect = read("tests/connect/pom.xml");
+    let element = format!("<version>{version}</version>");
+    let count = connect.matches(&element).count();
+    assert_eq!(count, 2, "{version} in tests/connect/pom.xml");
+    let page = read("deploy/contract/CONNECT.md");
+    assert!(
+        page.contains(&format!("({version}, from")),
+        "{version} in CONNECT.md"
+    );
 }
 
 #[test]

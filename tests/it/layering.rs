@@ -82,3 +82,24 @@ fn the_journal_knows_no_http_no_kafka_and_no_domain() {
         &["actix", "rdkafka", "crate::domain", "super::domain"],
     );
 }
+
+#[test]
+fn the_contract_is_as_pure_as_the_domain() {
+    assert_never_mentions(
+        "contract",
+        &[
+            "actix",
+            "rdkafka",
+            "tokio",
+            "crate::journal",
+            "crate::http",
+            "crate::config",
+            "SystemTime",
+            "Timestamp::now",
+            "std::fs",
+            "std::net",
+            "std::env",
+            "std::io",
+        ],
+    );
+}

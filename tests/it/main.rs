@@ -4,6 +4,7 @@
 mod apps;
 mod commands;
 mod config;
+mod contract;
 mod control;
 mod deploy;
 mod docs;

@@ -54,6 +54,7 @@ fn help_names_every_command_and_every_exit_code() {
         "healthcheck",
         "inspect",
         "stats",
+        "schema",
         "journal",
         "64",
         "65",

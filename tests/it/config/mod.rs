@@ -301,3 +301,61 @@ fn the_rest_of_a_password_with_a_comma_is_not_shown() {
         "{error}"
     );
 }
+
+#[test]
+fn an_admin_token_comes_from_one_place_and_can_be_sent() {
+    assert!(read(&[]).unwrap().admin_access.tokens.is_none());
+    let config = read(&[
+        ("ADMIN_TOKEN", "t0ken"),
+        ("ADMIN_HOSTS", "Bridge.example, b"),
+    ])
+    .unwrap();
+    assert_eq!(config.admin_access.hosts, ["bridge.example", "b"]);
+    assert!(config.admin_access.tokens.unwrap().holds(b"t0ken"));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens");
+    std::fs::write(&file, "new\r\nold\r\n").unwrap();
+    let file = file.to_str().unwrap();
+    let config = read(&[("ADMIN_TOKEN_FILE", file)]).unwrap();
+    assert_eq!(config.admin_access.tokens.unwrap().count(), 2);
+    for (settings, variable, message) in [
+        (vec![("ADMIN_TOKEN", "")], "ADMIN_TOKEN", "is empty"),
+        (
+            vec![("ADMIN_TOKEN", "s p")],
+            "ADMIN_TOKEN",
+            "cannot stand in",
+        ),
+        (
+            vec![("ADMIN_TOKEN", "a"), ("ADMIN_TOKEN_FILE", file)],
+            "ADMIN_TOKEN",
+            "together with",
+        ),
+        (
+            vec![("ADMIN_TOKEN_FILE", "")],
+            "ADMIN_TOKEN_FILE",
+            "cannot be read",
+        ),
+        (
+            vec![("ADMIN_TOKEN_FILE", "/nowhere")],
+            "ADMIN_TOKEN_FILE",
+            "cannot be read",
+        ),
+        (
+            vec![("ADMIN_HOSTS", "http://x")],
+            "ADMIN_HOSTS",
+            "leave out scheme",
+        ),
+        (
+            vec![("ADMIN_HOSTS", "*.x")],
+            "ADMIN_HOSTS",
+            "leave out scheme",
+        ),
+    ] {
+        let error = refused(&settings);
+        assert!(
+            error.contains(&format!("ICR_BRIDGE_{variable}: ")) && error.contains(message),
+            "{error}"
+        );
+        assert!(!error.contains("s p"), "{error}");
+    }
+}

@@ -1,29 +1,115 @@
-//! Records equal their golden files.
+//! Records equal their golden files, and the files show everything there is.
 
 use crate::support::golden::{
-    GoldenCase, assert_golden, cases, default_settings, folder, made, text, variants,
+    Found, GoldenCase, Identity, assert_golden, cases, default_settings, folder, made, variants,
 };
+use icr_bridge::domain::event::EventKind;
+use icr_bridge::domain::reasons::QuarantineReason;
 use icr_bridge::domain::record::{ContentMode, Record, RecordSettings};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[test]
 fn every_record_equals_its_golden_file() {
     for case in cases() {
-        assert_golden(&case.name, &text(&made(&case)));
+        assert_golden(&case.name, &Found::from(&made(&case)).text());
     }
 }
 
 #[test]
-fn every_golden_file_belongs_to_a_case() {
-    let names: BTreeSet<String> = cases()
-        .into_iter()
-        .map(|case| format!("{}.json", case.name))
-        .collect();
+fn every_golden_file_belongs_to_a_case_and_reads_back_the_same() {
+    let names: BTreeSet<String> = cases().into_iter().map(|case| case.name).collect();
     for entry in std::fs::read_dir(folder()).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        assert!(names.contains(&file), "{file} belongs to no case");
+        if file == "README.md" {
+            continue;
+        }
+        let name = file.strip_suffix(".json").unwrap_or(&file);
+        assert!(names.contains(name), "{file} belongs to no case");
+        let text = std::fs::read_to_string(folder().join(&file)).unwrap();
+        assert_eq!(Found::read(name).text(), text, "{file}");
     }
+}
+
+#[test]
+fn golden_deliveries_have_ids_and_sequences_of_their_own_and_their_variants_share_them() {
+    let mut seen = BTreeMap::new();
+    for case in cases() {
+        let delivery = case.name.split('.').next().unwrap().to_owned();
+        let identity = Identity::of(&case.name);
+        let other = seen.insert((identity.id, identity.sequence), delivery.clone());
+        assert!(other.is_none_or(|other| other == delivery), "{delivery}");
+        assert_eq!(identity.id.get_version_num(), 7, "{delivery}");
+    }
+    let sequences: BTreeSet<u64> = seen.keys().map(|(_, sequence)| *sequence).collect();
+    assert_eq!(sequences.len(), seen.len());
+}
+
+/// `(event, status, type)` of the golden record, if it is no quarantine record.
+fn kind_of(golden: &Found) -> Option<(String, Value, Value)> {
+    let value: Value = serde_json::from_str(&golden.value).unwrap();
+    let data = if golden.is_structured() {
+        &value["data"]
+    } else {
+        &value
+    };
+    let transaction = &data["transaction"];
+    let event = data["event"].as_str().map(str::to_owned)?;
+    Some((
+        event,
+        transaction["status"].clone(),
+        transaction["type"].clone(),
+    ))
+}
+
+#[test]
+fn there_is_a_golden_record_for_every_event_status_and_type_in_both_content_modes() {
+    let shown: BTreeSet<String> = cases()
+        .iter()
+        .map(|case| Found::read(&case.name))
+        .filter(|golden| golden.header("ce_reason").is_none())
+        .filter_map(|golden| Some((golden.is_structured(), kind_of(&golden)?)))
+        .map(|(structured, (event, status, kind))| format!("{structured} {event} {status} {kind}"))
+        .collect();
+    let known = EventKind::ALL
+        .iter()
+        .filter(|kind| **kind != EventKind::Other);
+    for kind in known {
+        for structured in [false, true] {
+            let event = kind.label();
+            if kind.is_lifecycle() {
+                let wanted = format!("{structured} {event} null null");
+                assert!(shown.contains(&wanted), "{wanted}");
+                continue;
+            }
+            for status in ["pending_queue", "processed", "failed"] {
+                for kind in ["transfer", "transfer_retire", "retire", "cancel"] {
+                    let wanted = format!("{structured} {event} \"{status}\" \"{kind}\"");
+                    assert!(shown.contains(&wanted), "{wanted}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn there_is_a_golden_record_for_every_reason_of_quarantine_and_it_is_the_same_in_both_content_modes()
+ {
+    let mut shown = BTreeSet::new();
+    for case in cases() {
+        let golden = Found::read(&case.name);
+        if let Some(reason) = golden.header("ce_reason") {
+            shown.insert(reason.to_owned());
+            assert_eq!(golden.key, None);
+            let delivery = case.name.strip_suffix(".structured");
+            if let Some(delivery) = delivery {
+                assert_eq!(golden.text(), Found::read(delivery).text());
+            }
+        }
+    }
+    let all = QuarantineReason::ALL.iter();
+    let all: BTreeSet<_> = all.map(|reason| reason.name().to_owned()).collect();
+    assert_eq!(shown, all);
 }
 
 /// Every delivery once, under the defaults.
@@ -38,6 +124,7 @@ fn under(case: &GoldenCase, settings: &RecordSettings) -> Record {
         name: case.name.clone(),
         posted: case.posted.clone(),
         settings: settings.clone(),
+        making: case.making,
     })
 }
 

@@ -3,6 +3,7 @@ mod disks;
 mod held;
 mod rig;
 
+use crate::support::golden::{self, Found, Identity, Making};
 use icr_bridge::domain::outcome::Outcome;
 use icr_bridge::domain::reasons::QuarantineReason;
 use icr_bridge::mock_kafka::{MockKafka, MockTopic};
@@ -294,6 +295,38 @@ fn what_the_quarantine_topic_refuses_as_well_is_held_and_released_when_it_no_lon
         rig.seen.told().quarantined,
         [QuarantineReason::RecordInvalid]
     );
+}
+
+#[test]
+fn a_record_that_the_broker_calls_invalid_stands_in_quarantine_as_its_golden_record() {
+    for case in golden::cases() {
+        if case.making != Making::Refused(QuarantineReason::RecordInvalid) {
+            continue;
+        }
+        let kafka = kafka_with(1);
+        let mut rig = Rig::new(kafka.bootstrap_servers());
+        rig.settings.record = case.settings.clone();
+        rig.append(&golden::stored(&case));
+        // In its batch, and alone.
+        let refusals = [E::RD_KAFKA_RESP_ERR_INVALID_RECORD; 2];
+        kafka.with(move |cluster| cluster.request_errors(Produce, &refusals));
+        let publisher = rig.start();
+        rig.until_published();
+        stop(publisher);
+        let record = read(kafka.bootstrap_servers(), QUARANTINE, 1).remove(0);
+        let headers = record.headers.into_iter();
+        let found = Found {
+            topic: record.topic,
+            key: record.key.map(golden::utf8),
+            timestamp: record.timestamp.unwrap(),
+            headers: headers
+                .map(|(name, value)| (name, golden::utf8(value)))
+                .collect(),
+            value: golden::utf8(record.value),
+        };
+        let identity = Identity::of(&case.name);
+        golden::assert_golden(&case.name, &found.with(&identity).text());
+    }
 }
 
 #[test]

@@ -12,6 +12,8 @@ pub const SECRET: &str = "It's a Secret to Everybody";
 pub struct Posted {
     /// Names the golden file as well.
     pub name: String,
+    /// What it shows, for people.
+    pub shows: String,
     /// The app's secret.
     pub secret: String,
     /// The value of `x-icr-signature-256`, if there is one.
@@ -43,6 +45,7 @@ pub fn fixtures() -> Vec<Fixture> {
         .map(|entry| Fixture {
             posted: Posted {
                 name: text(&entry["name"]).unwrap(),
+                shows: text(&entry["why"]).unwrap_or_default(),
                 secret: text(&entry["secret"]).unwrap(),
                 signature: text(&entry["headers"]["x-icr-signature-256"]),
                 body: text(&entry["body"]).unwrap(),
@@ -69,6 +72,7 @@ pub fn posted(name: &str, payload: &str) -> Posted {
     let outer = payload.strip_suffix('}').unwrap();
     Posted {
         name: name.to_owned(),
+        shows: String::new(),
         secret: SECRET.to_owned(),
         signature: Some(format!(
             "sha256={}",
@@ -78,15 +82,16 @@ pub fn posted(name: &str, payload: &str) -> Posted {
     }
 }
 
-/// 2 transaction events × 3 statuses × 3 types, and the 5 lifecycle events, in ICR's documented shape.
+/// 2 transaction events × 3 statuses × 4 types, and the 5 lifecycle events, in ICR's documented shape. (`cancel` only its REST API
+/// documents.)
 pub fn matrix() -> Vec<Posted> {
     let mut all = Vec::new();
     for event in ["warehouseTransaction", "organizationTransaction"] {
         for status in ["pending_queue", "processed", "failed"] {
-            for kind in ["transfer", "transfer_retire", "retire"] {
+            for kind in ["transfer", "transfer_retire", "retire", "cancel"] {
                 let transaction = format!(
                     concat!(
-                        r#""transaction":{{"id":"00000000-0000-4000-8000-0000000000{:02}","createdAt":"2024-09-02T08:15:00.120Z","#,
+                        r#""transaction":{{"id":"00000000-0000-4000-8000-0000000001{:02}","createdAt":"2024-09-02T08:15:00.120Z","#,
                         r#""updatedAt":"2024-09-02T08:16:41.007Z","status":"{}","type":"{}","amount":12.50,"#,
                         r#""creditId":"exPost-2-0x51298f2f1142ecb129a2db5e6afd24f34f2e53f1"}},"#
                     ),
@@ -95,7 +100,11 @@ pub fn matrix() -> Vec<Posted> {
                     kind
                 );
                 let name = format!("matrix_{event}_{status}_{kind}");
-                all.push(posted(&name, &payload(event, &transaction)));
+                let shows = "Every event, status and type, in ICR's documented shape.".to_owned();
+                all.push(Posted {
+                    shows,
+                    ..posted(&name, &payload(event, &transaction))
+                });
             }
         }
     }
@@ -106,7 +115,10 @@ pub fn matrix() -> Vec<Posted> {
         "unsuspended",
         "newPermissionsAccepted",
     ] {
-        all.push(posted(&format!("matrix_{event}"), &payload(event, "")));
+        all.push(Posted {
+            shows: "Every event, in ICR's documented shape.".to_owned(),
+            ..posted(&format!("matrix_{event}"), &payload(event, ""))
+        });
     }
     all
 }
@@ -124,4 +136,64 @@ fn payload(event: &str, transaction: &str) -> String {
         ),
         event, transaction
     )
+}
+
+/// What neither the fixtures nor the matrix show: sets that are open, and the remaining reasons for quarantine.
+pub fn further() -> Vec<Posted> {
+    let transaction = |rest: &str| {
+        let id = "00000000-0000-4000-8000-000000000200";
+        payload(
+            "warehouseTransaction",
+            &format!(r#""transaction":{{"id":"{id}",{rest}}},"#),
+        )
+    };
+    let deep = format!("{}1{}", "[".repeat(64), "]".repeat(64));
+    [
+        (
+            "status_type_permission_unknown",
+            "Statuses, types and permissions are open sets.",
+            transaction(r#""status":"reversed","type":"swap","amount":12.50"#).replace(
+                r#""organization_warehouse":"WRITE""#,
+                r#""organization_audit":"ADMIN""#,
+            ),
+        ),
+        (
+            "event_unknown_without_organization",
+            "An unknown event may belong to nobody: the key ends in `none`, and there is no `ce_subject`.",
+            r#"{"event":"maintenanceAnnounced","at":"2026-01-01T00:00:00Z","sender":{"id":"s","email":"person@example.org"}}"#.to_owned(),
+        ),
+        (
+            "root_names_occupied",
+            "Fields whose names the contract takes get underscores in front.",
+            payload(
+                "installed",
+                r#""organization":"not ours","_organization":1,"transaction":"none","#,
+            ),
+        ),
+        (
+            "amount_null",
+            "A transaction whose amount is null, and without most of its fields.",
+            transaction(r#""status":"processed","type":"transfer","amount":null"#),
+        ),
+        (
+            "amount_out_of_range",
+            "An amount of 101 characters.",
+            transaction(r#""status":"processed","type":"transfer","amount":1e100"#),
+        ),
+        (
+            "event_malformed",
+            "An event name with spaces.",
+            payload("not a name", ""),
+        ),
+        (
+            "too_deep",
+            "Nested deeper than 64 levels.",
+            payload("installed", &format!(r#""nested":{deep},"#)),
+        ),
+    ]
+    .map(|(name, shows, payload)| Posted {
+        shows: shows.to_owned(),
+        ..posted(name, &payload)
+    })
+    .into()
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 /// A connection that is kept alive.
 pub struct Connection {
     stream: BufReader<TcpStream>,
+    address: SocketAddr,
 }
 
 /// An answer, read completely.
@@ -66,6 +67,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream: BufReader::new(stream),
+            address,
         })
     }
 
@@ -90,9 +92,15 @@ impl Connection {
         body: &[u8],
     ) {
         let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: bridge\r\ncontent-length: {}\r\n",
+            "{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n",
             body.len()
         );
+        if !headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+        {
+            head.push_str(&format!("host: {}\r\n", self.address));
+        }
         headers
             .iter()
             .for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));

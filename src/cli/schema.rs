@@ -1,0 +1,69 @@
+//! `schema`: the contract with consumers, on standard output.
+
+use super::Exit;
+use crate::contract::asyncapi;
+use crate::contract::schema::{SCHEMAS, SchemaDocument, bundle, pretty};
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Args, ValueEnum};
+use std::io::{ErrorKind, Write};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// In which form
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Which schema; without a name all of them, in one document that as a schema is that of `event`
+    #[arg(value_parser = names())]
+    name: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Format {
+    /// JSON Schema, draft 2020-12
+    #[default]
+    JsonSchema,
+    /// AsyncAPI in YAML: topics, keys, headers, guarantees and examples besides; it takes no name
+    Asyncapi,
+}
+
+fn names() -> PossibleValuesParser {
+    SCHEMAS
+        .map(|schema| PossibleValue::new(schema.name).help(schema.about))
+        .into()
+}
+
+pub(super) fn run(options: Options) -> Exit {
+    let text = match (options.format, options.name) {
+        (Format::Asyncapi, Some(name)) => {
+            anstream::eprintln!(
+                "icr-bridge: the AsyncAPI document is one whole: leave out {name}, or --format asyncapi"
+            );
+            return Exit::Usage;
+        }
+        (Format::Asyncapi, None) => match asyncapi::yaml() {
+            Ok(text) => text,
+            Err(error) => {
+                anstream::eprintln!("icr-bridge: {error}");
+                return Exit::Failed;
+            }
+        },
+        (Format::JsonSchema, None) => pretty(&bundle()),
+        (Format::JsonSchema, Some(name)) => {
+            let schema = SchemaDocument::named(&name);
+            schema.map(SchemaDocument::text).unwrap_or_default()
+        }
+    };
+    print(&text)
+}
+
+fn print(text: &str) -> Exit {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => Exit::Done,
+        // Whoever read has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Done,
+        Err(error) => {
+            anstream::eprintln!("icr-bridge: standard output: {error}");
+            Exit::Io
+        }
+    }
+}
