@@ -1,11 +1,14 @@
 //! Wiring: builds the parts from a configuration, runs them until told to leave, and takes them down in order. Decides nothing.
 
+use crate::config::settings::PREFIX;
 use crate::config::{App, Config, Kafka, SecretSource};
 use crate::control::{self, Services};
 use crate::domain::record::RecordSettings;
+use crate::handover::HandedOver;
 use crate::http::admin::Admin;
+use crate::http::connections::Connections;
 use crate::http::guard::Guard;
-use crate::http::server::{self, Running};
+use crate::http::server::{self, Owner, Running};
 use crate::http::webhook::Ingress;
 use crate::ingest::Ingest;
 use crate::journal::storage::Disk;
@@ -26,19 +29,32 @@ use std::time::Duration;
 /// Connections that the kernel may keep waiting while all workers are busy.
 const BACKLOG: i32 = 2048;
 
-/// No request for this long, and the ingress is taken to be drained: answers have left by then.
+/// No connection or request for this long, and the ingress is taken to be drained: answers have left by then.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// How long deliveries that have come completely may still wait for the disk. Bodies that are still on their way are given up.
+/// How long the bridge, still accepting, waits for the connections that were open when it was told to leave: each ends with its next
+/// answer, or when it has been idle for a while.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long connections that came in the last moment have for their request. New ones wait for the next process meanwhile.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(5);
+
+/// The same where nobody listens meanwhile, and new ones are refused.
+const LAST_WORDS_LIMIT_CLOSED: Duration = Duration::from_millis(300);
+
+/// How long deliveries that have come completely may still wait for the disk.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long the last records may take to Kafka when the bridge leaves; the journal holds the rest.
-const LAST_FLUSH: Duration = Duration::from_secs(1);
+/// How long the last records may take to Kafka when the bridge leaves; the journal holds the rest. With all that comes before, it
+/// stays below a second in which nobody listens.
+const LAST_FLUSH: Duration = Duration::from_millis(500);
 
-/// The two bound listeners. Tests pass port 0.
+/// The two listeners. Tests pass port 0.
 pub struct Listeners {
     /// For deliveries.
     pub ingress: TcpListener,
+    /// Who keeps the ingress's socket.
+    pub owner: Owner,
     /// For operators.
     pub admin: TcpListener,
 }
@@ -47,10 +63,10 @@ pub struct Listeners {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be bound.
-    #[error("{variable}={address} cannot be bound: {source}")]
+    #[error("{PREFIX}{setting}={address} cannot be bound: {source}")]
     Bind {
-        /// The setting.
-        variable: &'static str,
+        /// The setting's name, without prefix.
+        setting: &'static str,
         /// Its address.
         address: SocketAddr,
         /// The system's word.
@@ -73,13 +89,41 @@ pub enum StartError {
 impl Listeners {
     /// Binds both addresses of the configuration.
     pub fn bind(config: &Config) -> Result<Self, StartError> {
-        let ingress = bind("ICR_BRIDGE_LISTEN", config.http.listen)?;
-        let admin = bind("ICR_BRIDGE_ADMIN_LISTEN", config.admin_listen)?;
-        Ok(Self { ingress, admin })
+        Self::take(config, HandedOver::default())
+    }
+
+    /// Takes what the service manager has handed over, and binds the rest.
+    pub fn take(config: &Config, handed_over: HandedOver) -> Result<Self, StartError> {
+        let owner = match handed_over.ingress {
+            Some(_) => Owner::ServiceManager,
+            None => Owner::Process,
+        };
+        let ingress = listener("LISTEN", config.http.listen, handed_over.ingress)?;
+        let admin = listener("ADMIN_LISTEN", config.admin_listen, handed_over.admin)?;
+        Ok(Self {
+            ingress,
+            owner,
+            admin,
+        })
     }
 }
 
-fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+fn listener(
+    setting: &'static str,
+    address: SocketAddr,
+    handed_over: Option<TcpListener>,
+) -> Result<TcpListener, StartError> {
+    let Some(listener) = handed_over else {
+        return bind(setting, address);
+    };
+    let at = listener.local_addr()?;
+    tracing::info!(
+        "the service manager has handed over a socket that listens on {at}: {PREFIX}{setting} has no effect"
+    );
+    Ok(listener)
+}
+
+fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     let listen = || {
         let socket = socket2::Socket::new(
             socket2::Domain::for_address(address),
@@ -92,7 +136,7 @@ fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener, Star
         Ok(TcpListener::from(socket))
     };
     listen().map_err(|source| StartError::Bind {
-        variable,
+        setting,
         address,
         source,
     })
@@ -101,6 +145,8 @@ fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener, Star
 /// The bridge at work.
 pub struct Bridge {
     ingress: Running,
+    owner: Owner,
+    connections: Connections,
     secrets: secrets::Watch,
     admin: Running,
     journal: Journal,
@@ -129,10 +175,12 @@ impl Bridge {
         )?;
         let readiness = Readiness::default();
         let in_flight = InFlight::default();
+        let connections = Connections::default();
         let ingress = Ingress {
             ingest,
             metrics: Arc::clone(&metrics),
             in_flight: in_flight.clone(),
+            connections: connections.clone(),
             max_body_bytes: config.http.max_body_bytes,
             body_timeout: config.http.body_timeout,
         };
@@ -172,6 +220,8 @@ impl Bridge {
         Ok(Self {
             control: listen_for_commands(&dir, services),
             ingress,
+            owner: listeners.owner,
+            connections,
             secrets,
             admin,
             journal,
@@ -187,20 +237,18 @@ impl Bridge {
         self.secrets.read_now();
     }
 
-    /// Not ready → accept on for the delay → close the ingress → drain it → flush to Kafka → save the cursor.
+    /// Not ready, each answer closes its connection → accept on for the delay, and until those who were here have left → close the
+    /// ingress → answer who has come in → flush to Kafka → save the cursor.
     pub async fn stop(self) {
         self.readiness.leave();
+        self.connections.leave();
         tokio::time::sleep(self.shutdown_delay).await;
+        self.connections.old_ones_gone(FAREWELL_LIMIT).await;
         if let Some(control) = &self.control {
             control.leave();
         }
-        self.in_flight.close_connections();
-        self.ingress.close().await;
-        if !self.in_flight.quiet(QUIET, DRAIN_LIMIT).await {
-            tracing::warn!(
-                "deliveries still waited for the disk after {DRAIN_LIMIT:?}; they are not answered, but stored if the disk takes them"
-            );
-        }
+        self.ingress.close(self.owner).await;
+        self.drain().await;
         self.ingress.stop().await;
         let Self {
             admin,
@@ -222,6 +270,25 @@ impl Bridge {
             tracing::error!("leaving in disorder: {error}");
         }
         admin.stop().await;
+    }
+
+    /// Waits for the connections that are left, and then for the deliveries among them that wait for the disk.
+    async fn drain(&self) {
+        let limit = match self.owner {
+            Owner::ServiceManager => LAST_WORDS_LIMIT,
+            Owner::Process => LAST_WORDS_LIMIT_CLOSED,
+        };
+        let left = self.connections.all_gone(QUIET, limit).await;
+        if left == 0 {
+            return;
+        }
+        if self.in_flight.quiet(QUIET, DRAIN_LIMIT).await {
+            tracing::warn!("{left} connections had not sent their request by then, and are closed");
+        } else {
+            tracing::warn!(
+                "deliveries still waited for the disk after {DRAIN_LIMIT:?}; they are not answered, but stored if the disk takes them"
+            );
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub mod config;
 pub mod contract;
 pub mod control;
 pub mod domain;
+pub mod handover;
 pub mod http;
 pub mod ingest;
 pub mod journal;

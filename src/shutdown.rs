@@ -1,7 +1,7 @@
 //! Leaving: the signals, and the count of requests under way that the ingress waits for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -41,7 +41,6 @@ pub struct InFlight(Arc<State>);
 #[derive(Default)]
 struct State {
     requests: AtomicUsize,
-    closing: AtomicBool,
 }
 
 /// A request under way; dropped when it is answered or given up.
@@ -52,16 +51,6 @@ impl InFlight {
     pub fn enter(&self) -> UnderWay {
         self.0.requests.fetch_add(1, Ordering::AcqRel);
         UnderWay(Arc::clone(&self.0))
-    }
-
-    /// From now on every answer closes its connection.
-    pub fn close_connections(&self) {
-        self.0.closing.store(true, Ordering::Release);
-    }
-
-    /// Whether connections should be closed after the answer.
-    pub fn is_closing(&self) -> bool {
-        self.0.closing.load(Ordering::Acquire)
     }
 
     /// Waits until no request has been under way for `quiet`, but not longer than `limit`; whether that came true.

@@ -2,16 +2,23 @@
 
 use super::{Exit, explain};
 use crate::app::{Bridge, Listeners, StartError};
-use crate::config::{self, Config, Variables};
+use crate::config::{self, Config, ConfigError, Variables};
+use crate::handover::{self, HandedOver};
 use crate::publisher;
 use crate::shutdown::Signals;
 use crate::telemetry;
 
 pub(super) fn run(variables: Variables) -> Exit {
     telemetry::start(&config::log_settings(variables.clone()));
-    let config = match Config::read(variables) {
-        Ok(config) => config,
-        Err(error) => return explain(&error),
+    // SAFETY: this is the process's beginning, and the only call.
+    let handed_over = unsafe { handover::take(&variables) };
+    let (config, handed_over) = match (Config::read(variables), handed_over) {
+        (Ok(config), Ok(handed_over)) => (config, handed_over),
+        (Ok(_), Err(problem)) => return explain(&ConfigError(vec![problem])),
+        (Err(mut error), handed_over) => {
+            error.0.extend(handed_over.err());
+            return explain(&error);
+        }
     };
     for (name, nearest) in &config.unknown {
         let hint = nearest
@@ -27,7 +34,7 @@ pub(super) fn run(variables: Variables) -> Exit {
         tracing::warn!("{warning}");
     }
     let system = actix_web::rt::System::new();
-    let exit = system.block_on(serve(config));
+    let exit = system.block_on(serve(config, handed_over));
     if exit == Exit::AtOnce {
         // Dropping the runtime would wait for what a second signal says not to wait for.
         std::mem::forget(system);
@@ -35,8 +42,8 @@ pub(super) fn run(variables: Variables) -> Exit {
     exit
 }
 
-async fn serve(config: Config) -> Exit {
-    let (mut signals, bridge) = match start(config) {
+async fn serve(config: Config, handed_over: HandedOver) -> Exit {
+    let (mut signals, bridge) = match start(config, handed_over) {
         Ok(started) => started,
         Err(error) => {
             tracing::error!("{error}");
@@ -75,10 +82,10 @@ fn raise_file_limit(config: &Config) {
     }
 }
 
-fn start(config: Config) -> Result<(Signals, Bridge), StartError> {
+fn start(config: Config, handed_over: HandedOver) -> Result<(Signals, Bridge), StartError> {
     let signals = Signals::new()?;
     raise_file_limit(&config);
-    let listeners = Listeners::bind(&config)?;
+    let listeners = Listeners::take(&config, handed_over)?;
     let (ingress, admin) = (
         listeners.ingress.local_addr()?,
         listeners.admin.local_addr()?,

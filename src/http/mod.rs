@@ -5,9 +5,10 @@
 
 pub mod admin;
 mod body;
+pub mod connections;
 mod encoding;
 pub mod guard;
-mod idle;
 pub mod problem;
 pub mod server;
+mod socket;
 pub mod webhook;

@@ -1,8 +1,9 @@
 //! Runs a listener until it is told to stop. Signals are ours: actix's own handlers stay off.
 
 use super::admin::{self, Admin};
+use super::connections::Limits;
 use super::guard::{Guard, guard};
-use super::idle;
+use super::socket;
 use super::webhook::{Ingress, webhook};
 use crate::config::Http;
 use actix_web::dev::{Server, ServerHandle};
@@ -11,13 +12,29 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use socket2::Socket;
 use std::net::{Shutdown, TcpListener};
-use std::time::Duration;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 /// For actix to stop looking at the listening socket before it is shut down under it.
 const PAUSING: Duration = Duration::from_millis(10);
 
+/// For handshakes that have begun to come to their end before the listening socket closes.
+const HANDSHAKES: Duration = Duration::from_millis(50);
+
+/// How long the closing waits for what is left in the listening socket's queue, when no worker has a place for it.
+const QUEUE_LIMIT: Duration = Duration::from_millis(500);
+
 /// Of the admin listener: scrapes and probes are few.
 const ADMIN_WORKERS: usize = 1;
+
+/// Whose a listening socket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Ours alone: it closes when the bridge leaves.
+    Process,
+    /// The service manager's, which keeps it open for the next process.
+    ServiceManager,
+}
 
 /// A listener at work.
 pub struct Running {
@@ -32,17 +49,42 @@ impl Running {
         Self { handle, socket }
     }
 
-    /// Takes no further connections: who comes now is refused, and can go elsewhere. Those accepted are served on.
-    pub async fn close(&self) {
+    /// Takes no further connections; those accepted are served on.
+    ///
+    /// A socket of our own closes: who comes now is refused, and can go elsewhere, but nobody who came before is. One that the service
+    /// manager keeps stays as it is: who comes now waits in its queue for the next process.
+    pub async fn close(&self, owner: Owner) {
+        if owner == Owner::Process {
+            self.empty_queue().await;
+        }
         self.handle.pause().await;
         // The accepting thread has been told, and takes a moment to obey.
         tokio::time::sleep(PAUSING).await;
-        // A listening socket that is merely not read would go on completing handshakes. Where the system does not know this
-        // (macOS), it does until the end.
-        let _ = self.socket.shutdown(Shutdown::Both);
+        if owner == Owner::Process {
+            // A listening socket that is merely not read would go on completing handshakes. Where the system does not know this
+            // (macOS), it does until the end.
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
     }
 
-    /// Ends at once. Who is served orderly is up to the caller, see [`crate::shutdown::InFlight`].
+    /// Lets nobody into the listening socket's queue any more, and waits until all who are in it have been accepted.
+    async fn empty_queue(&self) {
+        const STEP: Duration = Duration::from_millis(2);
+        let begun = Instant::now();
+        let handshakes = match socket::ignore_newcomers(&self.socket) {
+            Ok(()) => HANDSHAKES,
+            Err(error) => {
+                tracing::debug!("newcomers cannot be ignored while the queue is emptied: {error}");
+                Duration::ZERO
+            }
+        };
+        tokio::time::sleep(handshakes).await;
+        while socket::has_input(self.socket.as_raw_fd()) && begun.elapsed() < QUEUE_LIMIT {
+            tokio::time::sleep(STEP).await;
+        }
+    }
+
+    /// Ends at once. Who is served orderly is up to the caller, see [`super::connections`].
     pub async fn stop(&self) {
         self.handle.stop(false).await;
     }
@@ -55,17 +97,22 @@ pub fn ingress(
     settings: &Http,
 ) -> std::io::Result<Running> {
     let socket = Socket::from(listener.try_clone()?);
-    let longest_idle = settings.keep_alive + settings.header_timeout;
+    let connections = ingress.connections.clone();
+    // actix counts them per worker.
+    let places = settings.max_connections.div_ceil(settings.workers);
+    let limits = Limits {
+        idle: settings.keep_alive + settings.header_timeout,
+        places,
+    };
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::clone(&ingress))
             .default_service(web::to(webhook))
     })
-    .on_connect(move |io, data| idle::connected(io, data, longest_idle))
+    .on_connect(move |io, data| connections.opened(io, data, limits))
     .disable_signals()
     .workers(settings.workers)
-    // actix counts them per worker.
-    .max_connections(settings.max_connections.div_ceil(settings.workers))
+    .max_connections(places)
     .client_request_timeout(settings.header_timeout)
     .client_disconnect_timeout(Duration::from_secs(1))
     .keep_alive(settings.keep_alive)

@@ -1,7 +1,8 @@
 //! The ingress: one request, one delivery.
 
+use super::connections::{self, Busy, Connections};
 use super::problem::{self, Failure};
-use super::{body, encoding, idle};
+use super::{body, encoding};
 use crate::domain::reasons::Rejection;
 use crate::ingest::{AppState, Arrival, Ingest, Receipt};
 use crate::metrics::Metrics;
@@ -30,6 +31,8 @@ pub struct Ingress {
     pub metrics: Arc<Metrics>,
     /// Counts the requests under way, for the shutdown.
     pub in_flight: InFlight,
+    /// Looks after the connections.
+    pub connections: Connections,
     /// Largest body in bytes, inflated.
     pub max_body_bytes: usize,
     /// Time for a request's body.
@@ -43,9 +46,9 @@ pub async fn webhook(
     ingress: Data<Ingress>,
 ) -> HttpResponse {
     let started = Instant::now();
-    let _busy = idle::busy(&request);
+    let busy = connections::busy(&request);
     let mut response = match target(&request, &ingress) {
-        Ok(app) => match deliver(&request, &mut payload, app, &ingress).await {
+        Ok(app) => match deliver(&request, &mut payload, app, &ingress, &busy).await {
             Ok(receipt) => problem::receipt(receipt),
             Err(failure) => failure.response(),
         },
@@ -57,7 +60,7 @@ pub async fn webhook(
             response
         }
     };
-    if ingress.in_flight.is_closing() {
+    if ingress.connections.are_leaving() {
         close(&mut response);
     }
     ingress
@@ -78,6 +81,7 @@ async fn deliver(
     payload: &mut Payload,
     app: &Arc<AppState>,
     ingress: &Ingress,
+    busy: &Busy,
 ) -> Result<Receipt, Failure> {
     let limit = ingress.max_body_bytes;
     let headers = request.headers();
@@ -90,6 +94,7 @@ async fn deliver(
             }
         })?;
     // From here on the delivery is ours: leaving waits for it.
+    busy.complete();
     let _under_way = ingress.in_flight.enter();
     let signatures: Vec<&[u8]> = headers
         .get_all(&SIGNATURE)
