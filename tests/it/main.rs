@@ -10,6 +10,7 @@ mod deploy;
 mod docs;
 mod domain;
 mod duplicates;
+mod handover;
 mod http;
 mod journal;
 mod layering;

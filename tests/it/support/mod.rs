@@ -14,4 +14,5 @@ pub mod kafka;
 pub mod metrics;
 pub mod process;
 pub mod promtool;
+pub mod service_manager;
 pub mod sim_storage;

@@ -41,6 +41,29 @@ impl std::fmt::Display for Ended {
     }
 }
 
+/// `serve`, with `settings` on top of a default secret and free ports.
+pub fn serve(
+    journal: &Path,
+    settings: &[(&str, &str)],
+    command: impl Fn(&[&str], &[(&str, &str)]) -> Command,
+) -> Command {
+    let mut all = vec![
+        ("WEBHOOK_SECRET", SECRET),
+        ("LISTEN", "127.0.0.1:0"),
+        ("ADMIN_LISTEN", "127.0.0.1:0"),
+        ("JOURNAL_SEGMENT_BYTES", "4MiB"),
+        ("JOURNAL_LOW_WATER_BYTES", "1MiB"),
+        ("JOURNAL_DIR", journal.to_str().unwrap()),
+    ];
+    let names_secret = settings.iter().any(|(name, _)| name.contains("SECRET"));
+    all.retain(|(name, _)| {
+        let replaced = settings.iter().any(|(other, _)| other == name);
+        !(replaced || names_secret && *name == "WEBHOOK_SECRET")
+    });
+    all.extend_from_slice(settings);
+    command(&["serve"], &all)
+}
+
 /// A serving bridge; killed when dropped.
 pub struct Serving {
     child: Child,
@@ -61,25 +84,14 @@ impl Serving {
         settings: &[(&str, &str)],
         environment: &[(&str, &str)],
     ) -> Result<Self, Ended> {
-        let mut all = vec![
-            ("WEBHOOK_SECRET", SECRET),
-            ("LISTEN", "127.0.0.1:0"),
-            ("ADMIN_LISTEN", "127.0.0.1:0"),
-            ("JOURNAL_SEGMENT_BYTES", "4MiB"),
-            ("JOURNAL_LOW_WATER_BYTES", "1MiB"),
-            ("JOURNAL_DIR", journal.to_str().unwrap()),
-        ];
-        let names_secret = settings.iter().any(|(name, _)| name.contains("SECRET"));
-        all.retain(|(name, _)| {
-            let replaced = settings.iter().any(|(other, _)| other == name);
-            !(replaced || names_secret && *name == "WEBHOOK_SECRET")
-        });
-        all.extend_from_slice(settings);
-        let mut child = command(&["serve"], &all)
-            .envs(environment.iter().copied())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = serve(journal, settings, command);
+        command.envs(environment.iter().copied());
+        Self::of(command)
+    }
+
+    /// Runs a command that becomes `serve`, and waits until it listens.
+    pub fn of(mut command: Command) -> Result<Self, Ended> {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         std::thread::spawn({
