@@ -1,7 +1,6 @@
 //! Content encodings: `gzip` and `deflate` are inflated, the body limit holding for what comes out.
 
 use crate::domain::reasons::Rejection;
-use actix_web::http::header::{CONTENT_ENCODING, HeaderMap};
 use bytes::Bytes;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use std::io::Read;
@@ -14,8 +13,12 @@ enum Encoding {
     Deflate,
 }
 
-/// The plain body, of at most `limit` bytes.
-pub(super) fn decode(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, Rejection> {
+/// The plain body, of at most `limit` bytes; `headers` are the values of all content-encoding headers.
+pub(super) fn decode<'a>(
+    headers: impl Iterator<Item = &'a [u8]>,
+    body: Bytes,
+    limit: usize,
+) -> Result<Bytes, Rejection> {
     match encoding(headers)? {
         Encoding::Identity => Ok(body),
         Encoding::Gzip => inflate(MultiGzDecoder::new(&body[..]), limit),
@@ -28,14 +31,11 @@ pub(super) fn decode(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<B
 }
 
 /// `identity` counts for nothing; two encodings one over the other are not supported.
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Rejection> {
+fn encoding<'a>(headers: impl Iterator<Item = &'a [u8]>) -> Result<Encoding, Rejection> {
     let mut found = Encoding::Identity;
-    for value in headers.get_all(CONTENT_ENCODING) {
-        for name in value
-            .to_str()
-            .map_err(|_| Rejection::EncodingUnsupported)?
-            .split(',')
-        {
+    for value in headers {
+        let value = std::str::from_utf8(value).map_err(|_| Rejection::EncodingUnsupported)?;
+        for name in value.split(',') {
             let next = match name.trim().to_ascii_lowercase().as_str() {
                 "" | "identity" => continue,
                 "gzip" | "x-gzip" => Encoding::Gzip,

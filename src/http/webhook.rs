@@ -7,7 +7,7 @@ use crate::domain::reasons::Rejection;
 use crate::ingest::{AppState, Arrival, Ingest, Receipt};
 use crate::metrics::Metrics;
 use crate::shutdown::InFlight;
-use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::header::{CONTENT_ENCODING, HeaderMap, HeaderName};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -87,7 +87,12 @@ async fn deliver(
     let headers = request.headers();
     let body = body::read(request, payload, limit, ingress.body_timeout)
         .await
-        .and_then(|raw| Ok(encoding::decode(headers, raw, limit)?))
+        .and_then(|raw| {
+            let encodings = headers
+                .get_all(CONTENT_ENCODING)
+                .map(|value| value.as_bytes());
+            Ok(encoding::decode(encodings, raw, limit)?)
+        })
         .inspect_err(|failure| {
             if let Failure::Rejected(reason) = failure {
                 ingress.ingest.rejected(app, *reason);

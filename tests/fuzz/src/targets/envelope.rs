@@ -1,0 +1,40 @@
+//! A body's envelope: the one string `signedData`, or the right reason.
+
+use crate::domain::envelope::Envelope;
+use crate::domain::glance::glance;
+use crate::domain::reasons::Rejection;
+use crate::json;
+use std::ops::Range;
+
+pub fn check(body: &[u8]) {
+    let found = Envelope::parse(body);
+    let told = found
+        .as_ref()
+        .map(|envelope| (envelope.signed_data().to_owned(), envelope.token()));
+    assert_eq!(told.map_err(|reason| *reason), expected(body));
+    let Ok(envelope) = found else { return };
+    let restored = Envelope::restore(body, envelope.token());
+    assert_eq!(restored.as_ref(), Some(&envelope));
+    // Ingress looks at every proven delivery; whatever it sees, it must not fail.
+    let seen = glance(body, envelope.signed_data());
+    assert_eq!(seen, glance(body, envelope.signed_data()));
+}
+
+fn expected(body: &[u8]) -> Result<(String, Range<usize>), Rejection> {
+    let text = std::str::from_utf8(body).map_err(|_| Rejection::BodyNotJson)?;
+    let root = json::parse(text).ok_or(Rejection::BodyNotJson)?;
+    let members = root.members().ok_or(Rejection::BodyNotObject)?;
+    let found: Vec<_> = members
+        .iter()
+        .filter(|(key, _)| key.says("signedData"))
+        .map(|(_, value)| value)
+        .collect();
+    match found[..] {
+        [] => Err(Rejection::SignedDataMissing),
+        [value] => match value.text() {
+            Some(text) => Ok((text, value.range())),
+            None => Err(Rejection::SignedDataNotString),
+        },
+        _ => Err(Rejection::DuplicateKey),
+    }
+}
