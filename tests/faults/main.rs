@@ -1,6 +1,7 @@
 //! The fault suite: tries to break the promise, and the door that stays open. See `tests/faults/README.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod broken_connections;
 mod clock_jumps;
 mod crash_duplicates;
 mod damage_bit_flip;
@@ -17,18 +18,27 @@ mod disk_full_published;
 mod disk_low_water;
 mod disk_read_only;
 mod disk_read_only_passing;
+mod forged_flood;
+mod garbage;
 mod harness;
+mod idle_connections;
 mod kill_after_roll;
 mod kill_before_answer;
 mod kill_in_footer;
 mod kill_in_recovery;
 mod kill_in_retention;
 mod kill_random;
+mod pipelining;
 mod power_cut;
 mod queue_full;
 mod read_error;
+mod restart;
+mod restart_handover;
 mod self_check;
+mod sizes;
+mod slow_clients;
 mod slow_syncs;
+mod smuggling;
 #[path = "../it/support/mod.rs"]
 mod support;
 mod sync_error;
@@ -81,6 +91,16 @@ const FAULTS: &[Fault] = &[
     damage_cursor::FAULT,
     damage_outcomes::FAULT,
     clock_jumps::FAULT,
+    restart_handover::FAULT,
+    restart::FAULT,
+    slow_clients::FAULT,
+    broken_connections::FAULT,
+    idle_connections::FAULT,
+    pipelining::FAULT,
+    garbage::FAULT,
+    sizes::FAULT,
+    smuggling::FAULT,
+    forged_flood::FAULT,
 ];
 
 /// Tries to break the bridge's promise.

@@ -25,13 +25,15 @@ pub struct Verdict {
     pub problems: Vec<String>,
 }
 
-/// Judges. `taken` are the deliveries that the fault itself destroyed on disk: they need not be anywhere.
+/// Judges. `taken` are the deliveries that the fault itself destroyed on disk: they need not be anywhere; `forbidden` are the numbers of
+/// those that must be nowhere.
 pub fn judge(
     kafka: &RealKafka,
     (topic, quarantine): (&str, &str),
     deliveries: &Deliveries,
     sent: &[Sent],
     taken: &HashSet<Uuid>,
+    forbidden: &HashSet<u64>,
 ) -> Verdict {
     let mut reading = Reading {
         quarantine,
@@ -46,6 +48,13 @@ pub fn judge(
     } = reading;
     compare(&seen, sent, taken, &mut verdict);
     acceptance_order(&seen, sent, &mut verdict);
+    for number in seen.values().filter_map(|first| first.number) {
+        if forbidden.contains(&number) {
+            verdict
+                .problems
+                .push(format!("delivery {number} was taken, and must not be"));
+        }
+    }
     verdict
 }
 

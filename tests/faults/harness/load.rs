@@ -1,6 +1,8 @@
 //! Load: distinct signed deliveries at a steady rate, each sent once, as ICR does; and what became of each.
 
 use crate::support::app::SECRET;
+use crate::support::http::Response;
+use hyper::header::{CONNECTION, HeaderValue};
 use icr_bridge::domain::event::EventKind;
 use icr_bridge::domain::signature::SecretSet;
 use icr_bridge::load::{self, Delivery, NoAnswer, Observer, Outcome, Pace, Stop, Target};
@@ -75,6 +77,20 @@ pub struct Sent {
     pub answered: Instant,
 }
 
+/// What an answer says that a fault has read by itself.
+pub fn fate(response: &Response) -> Fate {
+    let document: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(&response.body).unwrap_or_default();
+    let text = |name: &str| document.get(name).and_then(|value| value.as_str());
+    let word = text("status").or_else(|| text("type")?.rsplit(':').next());
+    let id = text("id").and_then(|id| id.parse().ok());
+    match (response.status, word, id) {
+        (202, Some("accepted"), Some(id)) => Fate::Accepted(id),
+        (202, Some("duplicate"), Some(id)) => Fate::Duplicate(id),
+        (status, word, _) => Fate::Status(status, word.unwrap_or_default().to_owned()),
+    }
+}
+
 /// Makes delivery number `number` of a run: mostly transactions, some of everything else.
 pub struct Deliveries {
     simulator: Simulator,
@@ -126,7 +142,7 @@ impl Deliveries {
 pub struct Load {
     stop: Stop,
     seen: Arc<Seen>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// What has come of it so far.
@@ -160,12 +176,13 @@ impl Observer<u64> for Watch {
 }
 
 impl Load {
-    /// Begins to send deliveries, numbered from `next` on.
+    /// Begins to send deliveries, numbered from `next` on; where it is `reconnecting`, each second one over a connection that ends with it.
     pub fn start(
         deliveries: &Arc<Deliveries>,
         next: &Arc<AtomicU64>,
         target: SocketAddr,
         plan: Plan,
+        reconnecting: bool,
     ) -> Self {
         let target = Target::parse(&format!("http://{target}/webhook")).unwrap();
         let plan = load::Plan {
@@ -179,14 +196,23 @@ impl Load {
         let (deliveries, next) = (Arc::clone(deliveries), Arc::clone(next));
         let source = move |_| {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            Some(Delivery::of(deliveries.request(number), number))
+            let mut delivery = Delivery::of(deliveries.request(number), number);
+            if reconnecting && number % 2 == 1 {
+                let close = HeaderValue::from_static("close");
+                delivery.headers.insert(CONNECTION, close);
+            }
+            Some(delivery)
         };
         let (stop, seen) = (Stop::default(), Arc::new(Seen::default()));
         let (ending, watch) = (stop.clone(), Watch(Arc::clone(&seen)));
         let thread = std::thread::spawn(move || {
             load::run(plan, source, watch, &ending).unwrap();
         });
-        Self { stop, seen, thread }
+        Self {
+            stop,
+            seen,
+            thread: Some(thread),
+        }
     }
 
     /// How many were answered 202 so far.
@@ -205,10 +231,19 @@ impl Load {
     }
 
     /// Ends it: waits for the answers that are due, and tells what became of all.
-    pub fn stop(self) -> Vec<Sent> {
+    pub fn stop(mut self) -> Vec<Sent> {
         self.stop.stop();
-        self.thread.join().unwrap();
+        self.thread.take().unwrap().join().unwrap();
         std::mem::take(&mut *self.seen.all.lock().unwrap())
+    }
+}
+
+impl Drop for Load {
+    /// A fault that ends in a panic leaves no load behind: another one's bridge may get the same port.
+    fn drop(&mut self) {
+        self.stop.stop();
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(ended.is_none_or(|end| end.is_ok()) || std::thread::panicking());
     }
 }
 

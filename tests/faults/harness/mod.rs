@@ -1,6 +1,7 @@
 //! What faults have in common: a bridge to break, load, and a judge.
 #![allow(dead_code, reason = "offered to faults that are yet to be written")]
 
+pub mod client;
 pub mod damage;
 pub mod judge;
 pub mod load;
@@ -31,6 +32,8 @@ pub enum Excuse {
     Nothing,
     /// Those without an answer: no process was there.
     NoProcess(&'static str),
+    /// Those whose connection was refused: no process listened.
+    NobodyListens(&'static str),
     /// Those answered 503 with one of these reasons.
     Refusals(&'static [&'static str], &'static str),
 }
@@ -40,7 +43,7 @@ impl Excuse {
     pub fn why(&self) -> Option<&'static str> {
         match self {
             Self::Nothing => None,
-            Self::NoProcess(why) | Self::Refusals(_, why) => Some(why),
+            Self::NoProcess(why) | Self::NobodyListens(why) | Self::Refusals(_, why) => Some(why),
         }
     }
 
@@ -52,6 +55,7 @@ impl Excuse {
             (Self::NoProcess(_), Fate::NoAnswer(why)) => {
                 matches!(why, NoAnswer::Refused | NoAnswer::Reset | NoAnswer::Closed)
             }
+            (Self::NobodyListens(_), Fate::NoAnswer(why)) => *why == NoAnswer::Refused,
             (Self::Refusals(reasons, _), Fate::Status(503, reason)) => {
                 reasons.contains(&reason.as_str())
             }

@@ -9,6 +9,8 @@ use super::{Excuse, Fault};
 use crate::support::eventually::within;
 use crate::support::kafka::RealKafka;
 use crate::support::process::{self, Ended, Serving};
+use crate::support::service_manager::ServiceManager;
+use icr_bridge::simulator::Request;
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
@@ -79,6 +81,9 @@ pub struct Stage {
     rebuilds: u64,
     taken: HashSet<Uuid>,
     everything_again: bool,
+    forbidden: HashSet<u64>,
+    reconnecting: bool,
+    manager: Option<ServiceManager>,
     ledger_was_lost: bool,
     loss_expected: bool,
     notes: Vec<String>,
@@ -123,6 +128,9 @@ impl Stage {
             rebuilds: 0,
             taken: HashSet::new(),
             everything_again: false,
+            forbidden: HashSet::new(),
+            reconnecting: false,
+            manager: None,
             ledger_was_lost: false,
             loss_expected: false,
             notes: Vec::new(),
@@ -161,6 +169,11 @@ impl Stage {
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// From the next start on the ingress's socket is kept and handed over by a service manager.
+    pub fn hand_over(&mut self) {
+        self.manager = Some(ServiceManager::at(self.ingress));
     }
 
     /// Puts the journal on a filesystem of its own, of so many MiB, mounted with these options.
@@ -220,13 +233,15 @@ impl Stage {
         if !self.sent.is_empty() || self.load.is_some() {
             self.mended();
         }
-        self.bridge = Some(
-            Serving::try_start(&self.journal, &all, &environment).inspect_err(|ended| {
-                // As a crash: what was under way may come twice.
-                self.log.extend(ended.log.iter().cloned());
-                self.crashes += 1;
-            })?,
-        );
+        let started = match &self.manager {
+            Some(manager) => manager.try_start(&self.journal, &all, &environment),
+            None => Serving::try_start(&self.journal, &all, &environment),
+        };
+        self.bridge = Some(started.inspect_err(|ended| {
+            // As a crash: what was under way may come twice.
+            self.log.extend(ended.log.iter().cloned());
+            self.crashes += 1;
+        })?);
         Ok(())
     }
 
@@ -344,8 +359,56 @@ impl Stage {
     /// Turns load on.
     pub fn load_on_with(&mut self, plan: Plan) {
         assert!(self.load.is_none(), "there is load already");
-        let load = Load::start(&self.deliveries, &self.next, self.ingress, plan);
+        let load = Load::start(
+            &self.deliveries,
+            &self.next,
+            self.ingress,
+            plan,
+            self.reconnecting,
+        );
         self.load = Some((load, Instant::now()));
+    }
+
+    /// Every other connection of the load is to serve for one delivery only.
+    pub fn reconnect(&mut self) {
+        self.reconnecting = true;
+    }
+
+    /// Where the bridge listens.
+    pub fn ingress(&self) -> SocketAddr {
+        self.ingress
+    }
+
+    /// A delivery of its own that the fault sends by itself, and the number that it goes by.
+    pub fn delivery(&self) -> (u64, Request) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if !Deliveries::is_unintelligible(number) {
+                return (number, self.deliveries.request(number));
+            }
+        }
+    }
+
+    /// What became of such a delivery: it is judged like those of the load.
+    pub fn delivered(&mut self, number: u64, fate: Fate) {
+        let answered = Instant::now();
+        self.sent.push(Sent {
+            number,
+            fate,
+            // Nothing is known about its place behind others.
+            sent: answered - Duration::from_secs(3600),
+            answered,
+        });
+    }
+
+    /// Such a delivery must not be taken: it may be on no topic.
+    pub fn forbid(&mut self, number: u64) {
+        self.forbidden.insert(number);
+    }
+
+    /// What was sent so far, by loads that are off.
+    pub fn sent(&self) -> &[Sent] {
+        &self.sent
     }
 
     /// Turns the load off, waiting for the answers that are due.
@@ -492,6 +555,7 @@ impl Stage {
             &self.deliveries,
             &self.sent,
             &self.taken,
+            &self.forbidden,
         );
         self.remember_rebuilds();
         self.fill(&mut row, &verdict);

@@ -65,10 +65,15 @@ impl Connection {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         stream.set_nodelay(true)?;
-        Ok(Self {
+        Ok(Self::over(stream))
+    }
+
+    /// One that is open already.
+    pub fn over(stream: TcpStream) -> Self {
+        Self {
+            address: stream.peer_addr().unwrap(),
             stream: BufReader::new(stream),
-            address,
-        })
+        }
     }
 
     /// Sends a request whose length is declared, and reads its answer.

@@ -29,6 +29,14 @@ impl Scrape {
             .unwrap_or_else(|| panic!("no series {series} in\n{}", self.text))
     }
 
+    /// A metric of the process itself, such as `resident_memory_bytes`.
+    pub fn process(&self, name: &str) -> f64 {
+        let full = format!("process_{name} ");
+        let line = self.text.lines().find(|line| line.starts_with(&full));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+            .unwrap_or_else(|| panic!("no series {full}in\n{}", self.text))
+    }
+
     /// The sum of a metric over all its labels.
     pub fn sum(&self, name: &str) -> f64 {
         let full = format!("icr_bridge_{name}");

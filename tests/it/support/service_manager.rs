@@ -1,6 +1,6 @@
 //! What systemd does with a `.socket` unit: it keeps the sockets, and hands them to each process that it starts.
 
-use super::process::{Serving, command, serve};
+use super::process::{Ended, Serving, command, serve};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -18,7 +18,12 @@ pub struct ServiceManager {
 impl ServiceManager {
     /// Binds the ingress's socket.
     pub fn new() -> Self {
-        let ingress = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Binds it at this address.
+    pub fn at(address: SocketAddr) -> Self {
+        let ingress = TcpListener::bind(address).unwrap();
         Self { ingress }
     }
 
@@ -29,11 +34,23 @@ impl ServiceManager {
 
     /// Starts a bridge with the socket.
     pub fn start(&self, journal: &Path, settings: &[(&str, &str)]) -> Serving {
+        self.try_start(journal, settings, &[])
+            .unwrap_or_else(|ended| panic!("{ended}"))
+    }
+
+    /// The same with further variables, as they stand, for a bridge that may end before it listens.
+    pub fn try_start(
+        &self,
+        journal: &Path,
+        settings: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Result<Serving, Ended> {
         let sockets = [self.ingress.as_raw_fd()];
-        Serving::of(serve(journal, settings, |arguments, settings| {
+        let mut command = serve(journal, settings, |arguments, settings| {
             handing_over(&sockets, "icr-bridge.socket", arguments, settings)
-        }))
-        .unwrap_or_else(|ended| panic!("{ended}"))
+        });
+        command.envs(environment.iter().copied());
+        Serving::of(command)
     }
 }
 
