@@ -5,12 +5,12 @@ use tracing_subscriber::EnvFilter;
 
 /// Installs the process's logger. A second call changes nothing.
 pub fn start(log: &Log) {
-    // actix tells of each worker at start and end; who wants that can say so.
-    let quiet = ["off", "error"].contains(&log.directives.as_str());
-    let directives = if quiet {
-        log.directives.clone()
-    } else {
-        format!("actix_server=warn,{}", log.directives)
+    // actix tells of each worker at start and end, and of each request that is no HTTP, as an error: whoever sends garbage would fill the
+    // log. Who wants that can say so.
+    let directives = match log.directives.as_str() {
+        "off" => "off".to_owned(),
+        "error" => "actix_http=off,error".to_owned(),
+        more => format!("actix_server=warn,actix_http=off,{more}"),
     };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let logger = tracing_subscriber::fmt()

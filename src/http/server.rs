@@ -15,11 +15,12 @@ use std::net::{Shutdown, TcpListener};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-/// For actix to stop looking at the listening socket before it is shut down under it.
-const PAUSING: Duration = Duration::from_millis(10);
+/// For actix to stop looking at the listening socket before it is shut down under it: else it reports an error.
+const PAUSING: Duration = Duration::from_millis(3);
 
-/// For handshakes that have begun to come to their end before the listening socket closes.
-const HANDSHAKES: Duration = Duration::from_millis(50);
+/// For handshakes that have begun to come to their end before the listening socket closes: a round trip to a proxy nearby. Who tries to
+/// connect meanwhile gets through a second later, so it is not longer.
+const HANDSHAKES: Duration = Duration::from_millis(3);
 
 /// How long the closing waits for what is left in the listening socket's queue, when no worker has a place for it.
 const QUEUE_LIMIT: Duration = Duration::from_millis(500);
@@ -69,7 +70,7 @@ impl Running {
 
     /// Lets nobody into the listening socket's queue any more, and waits until all who are in it have been accepted.
     async fn empty_queue(&self) {
-        const STEP: Duration = Duration::from_millis(2);
+        const STEP: Duration = Duration::from_millis(1);
         let begun = Instant::now();
         let handshakes = match socket::ignore_newcomers(&self.socket) {
             Ok(()) => HANDSHAKES,

@@ -7,7 +7,9 @@ use crate::domain::reasons::Rejection;
 use crate::ingest::{AppState, Arrival, Ingest, Receipt};
 use crate::metrics::Metrics;
 use crate::shutdown::InFlight;
-use actix_web::http::header::{CONTENT_ENCODING, HeaderMap, HeaderName};
+use actix_web::http::header::{
+    CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -60,7 +62,7 @@ pub async fn webhook(
             response
         }
     };
-    if ingress.connections.are_leaving() {
+    if ingress.connections.are_leaving() || is_chunked(&request) {
         close(&mut response);
     }
     ingress
@@ -83,6 +85,9 @@ async fn deliver(
     ingress: &Ingress,
     busy: &Busy,
 ) -> Result<Receipt, Failure> {
+    if is_endless(request) {
+        return Err(Failure::BrokenOff);
+    }
     let limit = ingress.max_body_bytes;
     let headers = request.headers();
     let body = body::read(request, payload, limit, ingress.body_timeout)
@@ -112,6 +117,18 @@ async fn deliver(
         body: &body,
     };
     Ok(ingress.ingest.take(app, arrival).await?)
+}
+
+/// Such a request is the last one of its connection: actix takes what follows the last chunk for trailers, bare line feeds and all, and so
+/// may see its end behind where others see it.
+fn is_chunked(request: &HttpRequest) -> bool {
+    request.headers().contains_key(TRANSFER_ENCODING)
+}
+
+/// Whether a request wants to go on as WebSocket. actix then takes all that follows for its body, whatever length it declares.
+fn is_endless(request: &HttpRequest) -> bool {
+    let websocket = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
+    request.headers().get_all(UPGRADE).any(websocket)
 }
 
 /// The app that a request's path and method name.

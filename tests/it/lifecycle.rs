@@ -264,3 +264,23 @@ fn refused_and_rejected_deliveries_are_logged() {
     eventually("a line says so", || (lines() > 0).then_some(()));
     assert_eq!(lines(), 1, "one line for many alike");
 }
+
+#[test]
+fn what_is_no_http_does_not_fill_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let serving = Serving::start(dir.path(), &[NO_KAFKA]);
+    for _ in 0..20 {
+        let mut connection = Connection::open(serving.ingress);
+        connection.send(b"\x16\x03\x01 this is no HTTP\r\n\r\n");
+        assert_eq!(connection.response().status, 400);
+        assert!(connection.is_closed());
+    }
+    // Whatever was said of these has been said before this.
+    crate::support::http::post(serving.ingress, "/webhook", &[], b"{}");
+    eventually("the rejection is logged", || {
+        let told = |line: &String| line.contains("rejected: signed_data_missing");
+        serving.log().iter().any(told).then_some(())
+    });
+    let log = serving.log();
+    assert!(!log.iter().any(|line| line.contains("actix")), "{log:#?}");
+}

@@ -69,14 +69,10 @@ impl Raw {
     }
 
     /// The answers to all that was sent. Another request follows, which wants to be the last: so one that swallows what follows it, or
-    /// leaves something over, is found out.
-    ///
-    /// # Panics
-    /// Where the bridge keeps the connection open all the same.
-    pub fn answers(mut self) -> Vec<u16> {
+    /// leaves something over, is found out. `None` where the bridge keeps the connection open all the same.
+    pub fn answers(mut self) -> Option<Vec<u16>> {
         self.send("GET /last HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\n\r\n");
-        let bytes = self.rest().expect("the connection is closed");
-        statuses(&bytes)
+        Some(statuses(&self.rest()?))
     }
 
     /// One answer, read properly.

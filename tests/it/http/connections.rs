@@ -108,3 +108,63 @@ fn a_later_head_that_does_not_come_ends_the_connection_as_well() {
     connection.send(b"POST /web");
     assert!(connection.is_closed());
 }
+
+#[test]
+fn a_request_in_chunks_is_the_last_of_its_connection() {
+    let app = TestApp::start(&[]);
+    let request = genuine(&app, 1);
+    let mut connection = Connection::open(app.ingress);
+    let head = format!(
+        "POST /webhook HTTP/1.1\r\nhost: b\r\ntransfer-encoding: chunked\r\nx-icr-signature-256: {}\r\n\r\n{:x}\r\n",
+        request.signature,
+        request.body.len()
+    );
+    connection.send(&[head.as_bytes(), &request.body, b"\r\n0\r\n\r\n"].concat());
+    let response = connection.response();
+    assert_accepted(&response);
+    assert_eq!(response.header("connection"), Some("close"));
+    assert!(connection.is_closed());
+}
+
+#[test]
+fn a_delivery_that_wants_to_go_on_as_websocket_is_400() {
+    let app = TestApp::start(&[]);
+    let request = genuine(&app, 1);
+    let headers = [
+        ("x-icr-signature-256", request.signature.as_str()),
+        ("connection", "upgrade"),
+        ("upgrade", "WebSocket"),
+    ];
+    let mut connection = Connection::open(app.ingress);
+    let response = connection.post("/webhook", &headers, &request.body);
+    assert_eq!(
+        (response.status, response.header("connection")),
+        (400, Some("close"))
+    );
+    assert_eq!(app.metrics().sum("deliveries_accepted_total"), 0.0);
+}
+
+#[test]
+fn when_all_places_are_taken_those_who_have_been_silent_the_longest_make_room() {
+    let app = TestApp::start(&[("MAX_CONNECTIONS", "8"), ("WORKERS", "2")]);
+    let mut idle: Vec<Connection> = (0..8)
+        .map(|_| {
+            let mut connection = Connection::open(app.ingress);
+            assert_eq!(connection.post("/nowhere", &[], b"{}").status, 404);
+            connection
+        })
+        .collect();
+    // Nobody but the idle is in the way of these.
+    let kept: Vec<Connection> = (0..4)
+        .map(|number| {
+            let mut connection = Connection::open(app.ingress);
+            let request = genuine(&app, number);
+            let signature = [("x-icr-signature-256", request.signature.as_str())];
+            assert_accepted(&connection.post("/webhook", &signature, &request.body));
+            connection
+        })
+        .collect();
+    let mut closed = idle.iter_mut().map(|connection| !connection.is_alive());
+    assert!(closed.next().unwrap(), "the first that fell silent is gone");
+    drop(kept);
+}
