@@ -6,6 +6,7 @@ use crate::control::{self, Services};
 use crate::domain::record::RecordSettings;
 use crate::handover::HandedOver;
 use crate::http::admin::Admin;
+use crate::http::body;
 use crate::http::connections::Connections;
 use crate::http::guard::Guard;
 use crate::http::server::{self, Owner, Running};
@@ -181,8 +182,7 @@ impl Bridge {
             metrics: Arc::clone(&metrics),
             in_flight: in_flight.clone(),
             connections: connections.clone(),
-            max_body_bytes: config.http.max_body_bytes,
-            body_timeout: config.http.body_timeout,
+            bodies: body::Limits::new(config.http.max_body_bytes, config.http.body_timeout),
         };
         let admin = Admin {
             metrics: Arc::clone(&metrics),

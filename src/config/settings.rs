@@ -45,7 +45,7 @@ macro_rules! settings {
 
 settings! {
     listen: "LISTEN" = Some("0.0.0.0:4040"), false,
-        "Address of the ingress listener: `POST /webhook`, `POST /webhook/<app>`.";
+        "Address of the ingress listener: `POST /webhook`, `POST /webhook/<app>`. Without effect where the service manager hands a socket over.";
     admin_listen: "ADMIN_LISTEN" = Some("127.0.0.1:4041"), false,
         "Address of the admin listener: `/metrics`, `/healthz`, `/readyz`, `/schema/`.";
     instance: "INSTANCE" = None, false,
@@ -109,7 +109,7 @@ settings! {
     keep_alive_seconds: "KEEP_ALIVE_SECONDS" = Some("75"), false,
         "How long an idle connection is kept.";
     max_connections: "MAX_CONNECTIONS" = Some("10000"), false,
-        "Connections served at a time, shared evenly among the workers; more wait to be accepted.";
+        "Connections served at a time, shared evenly among the workers. When all places are taken, those that have been silent the longest make room.";
     workers: "WORKERS" = None, false,
         "HTTP worker threads; default: one a core.";
     shutdown_delay_seconds: "SHUTDOWN_DELAY_SECONDS" = Some("0"), false,

@@ -1,5 +1,6 @@
-//! Reads a request's body within its size and time limits.
+//! Reads a request's body within its size and time limits, and all bodies together within a limit of memory.
 
+use super::connections::{self, Busy};
 use super::problem::Failure;
 use crate::domain::reasons::Rejection;
 use actix_web::HttpRequest;
@@ -10,6 +11,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A body that nobody wants is still read for this long, so that its sender sees the answer instead of a reset, and the connection
 /// stays usable.
@@ -18,20 +20,71 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 /// And up to this many times the limit.
 const DRAINED_LIMITS: usize = 4;
 
-/// Reads the whole body as it comes over the wire, `limit` bytes at most, within `time`.
+/// What all bodies together may take that come in pieces. Those that come in one piece, as ICR's do, wait for nobody.
+const TOGETHER: usize = 128 << 20;
+
+/// Memory is given to bodies in units of this many bytes.
+const UNIT: usize = 1 << 10;
+
+/// Between two attempts to make room for a body.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The limits that bodies are kept to.
+pub struct Limits {
+    /// Largest body in bytes, inflated.
+    pub body: usize,
+    /// Time for a request's body.
+    pub time: Duration,
+    memory: Semaphore,
+}
+
+impl Limits {
+    /// `body` bytes at most for each, which may take `time`.
+    pub fn new(body: usize, time: Duration) -> Self {
+        let memory = TOGETHER.max(2 * body);
+        Self {
+            body,
+            time,
+            memory: Semaphore::new(memory / UNIT),
+        }
+    }
+
+    /// Memory for so many bytes. Where there is none, the bodies that have been coming the longest give way.
+    async fn room(&self, bytes: usize, busy: &Busy) -> Option<SemaphorePermit<'_>> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
+        let room = match self.memory.try_acquire_many(units) {
+            Ok(room) => room,
+            Err(_) => {
+                let mut waiting = pin!(self.memory.acquire_many(units));
+                loop {
+                    connections::end_longest_body();
+                    if let Ok(room) = tokio::time::timeout(PATIENCE, &mut waiting).await {
+                        break room.ok()?;
+                    }
+                }
+            }
+        };
+        busy.fills();
+        Some(room)
+    }
+}
+
+/// Reads the whole body as it comes over the wire.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: &mut Payload,
-    limit: usize,
-    time: Duration,
+    limits: &Limits,
+    busy: &Busy,
 ) -> Result<Bytes, Failure> {
+    let limit = limits.body;
     let read = {
-        let mut reading = pin!(read_all(payload, declared_length(request), limit));
+        let declared = declared_length(request);
+        let mut reading = pin!(read_all(payload, declared, limits, busy));
         // Most bodies have come with the head: only a body that must be waited for needs a timer.
         match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
             Poll::Ready(read) => read,
             Poll::Pending => {
-                let read = tokio::time::timeout(time, reading).await;
+                let read = tokio::time::timeout(limits.time, reading).await;
                 read.unwrap_or(Err(Failure::TimedOut))
             }
         }
@@ -70,8 +123,10 @@ fn declared_length(request: &HttpRequest) -> Option<usize> {
 async fn read_all(
     payload: &mut Payload,
     declared: Option<usize>,
-    limit: usize,
+    limits: &Limits,
+    busy: &Busy,
 ) -> Result<Bytes, Failure> {
+    let limit = limits.body;
     const TOO_LARGE: Failure = Failure::Rejected(Rejection::BodyTooLarge);
     if declared.is_some_and(|length| length > limit) {
         return Err(TOO_LARGE);
@@ -82,6 +137,8 @@ async fn read_all(
     if first.len() <= limit && declared == Some(first.len()) {
         return Ok(first);
     }
+    // Given back when the body is complete: what is complete is judged at once.
+    let _room = limits.room(declared.unwrap_or(limit), busy).await;
     let mut body = BytesMut::with_capacity(declared.unwrap_or_default().max(first.len()));
     let mut chunk = first;
     loop {

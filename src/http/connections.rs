@@ -87,6 +87,8 @@ struct Connection {
     requests: Cell<usize>,
     /// Of these, the ones whose body has come completely: the sender waits for us.
     owed: Cell<usize>,
+    /// Whether memory was set aside for a body that is coming.
+    fills: Cell<bool>,
     /// Since when we have waited for the sender.
     waits_since: Cell<Instant>,
     /// Not to be looked at before, when leaving.
@@ -182,6 +184,7 @@ impl Connection {
             socket,
             requests: Cell::new(0),
             owed: Cell::new(0),
+            fills: Cell::new(false),
             waits_since: Cell::new(now),
             due: Cell::new(now),
         };
@@ -255,6 +258,14 @@ impl Busy {
             && !self.owed.replace(true)
         {
             connection.owed.set(connection.owed.get() + 1);
+            connection.fills.set(false);
+        }
+    }
+
+    /// Memory is set aside for the request's body.
+    pub(super) fn fills(&self) {
+        if let Some(connection) = &self.connection {
+            connection.fills.set(true);
         }
     }
 }
@@ -266,11 +277,26 @@ impl Drop for Busy {
         };
         let less = |count: &Cell<usize>| count.set(count.get().saturating_sub(1));
         less(&connection.requests);
+        connection.fills.set(false);
         if self.owed.get() {
             less(&connection.owed);
         }
         connection.waits_since.set(Instant::now());
     }
+}
+
+/// Ends the connection of this worker whose body has been coming the longest, so that others find memory.
+pub(super) fn end_longest_body() {
+    WORKER.with(|worker| {
+        let longest = worker
+            .waiting()
+            .filter(|connection| connection.fills.get())
+            .min_by_key(|connection| connection.waits_since.get());
+        if let Some(connection) = longest {
+            connection.close();
+            connection.fills.set(false);
+        }
+    });
 }
 
 impl Worker {
@@ -289,20 +315,25 @@ impl Worker {
             .retain(|connection| connection.upgrade().is_some_and(|open| keep(&open)));
     }
 
+    /// The connections that have waited for their sender for a while.
+    fn waiting(&self) -> impl Iterator<Item = Rc<Connection>> {
+        let open: Vec<_> = self
+            .connections
+            .borrow()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
+        open.into_iter().filter(|connection| {
+            connection.owed.get() == 0 && connection.waits_since.get().elapsed() > SETTLING
+        })
+    }
+
     /// Closes the connections that have waited for their sender the longest, if all places are taken.
     fn make_room(&self, limits: Limits) {
         if self.open.get() < limits.places {
             return;
         }
-        let mut waiting: Vec<Rc<Connection>> = self
-            .connections
-            .borrow()
-            .iter()
-            .filter_map(Weak::upgrade)
-            .filter(|connection| {
-                connection.owed.get() == 0 && connection.waits_since.get().elapsed() > SETTLING
-            })
-            .collect();
+        let mut waiting: Vec<Rc<Connection>> = self.waiting().collect();
         waiting.sort_unstable_by_key(|connection| connection.waits_since.get());
         let closed = waiting
             .iter()

@@ -4,7 +4,7 @@
 //! knows status codes. A request's body is read before any answer, so that a connection stays usable after an error.
 
 pub mod admin;
-mod body;
+pub mod body;
 pub mod connections;
 mod encoding;
 pub mod guard;

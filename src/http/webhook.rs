@@ -14,7 +14,7 @@ use actix_web::http::{ConnectionType, Method};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// ICR's signature header.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-icr-signature-256");
@@ -35,10 +35,8 @@ pub struct Ingress {
     pub in_flight: InFlight,
     /// Looks after the connections.
     pub connections: Connections,
-    /// Largest body in bytes, inflated.
-    pub max_body_bytes: usize,
-    /// Time for a request's body.
-    pub body_timeout: Duration,
+    /// The limits of bodies.
+    pub bodies: body::Limits,
 }
 
 /// Answers any request on the ingress listener.
@@ -56,7 +54,7 @@ pub async fn webhook(
         },
         Err(failure) => {
             let mut response = failure.response();
-            if !body::discard(&mut payload, ingress.max_body_bytes).await {
+            if !body::discard(&mut payload, ingress.bodies.body).await {
                 close(&mut response);
             }
             response
@@ -88,9 +86,9 @@ async fn deliver(
     if is_endless(request) {
         return Err(Failure::BrokenOff);
     }
-    let limit = ingress.max_body_bytes;
+    let limit = ingress.bodies.body;
     let headers = request.headers();
-    let body = body::read(request, payload, limit, ingress.body_timeout)
+    let body = body::read(request, payload, &ingress.bodies, busy)
         .await
         .and_then(|raw| {
             let encodings = headers

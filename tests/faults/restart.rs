@@ -38,7 +38,7 @@ pub const FAULT: Fault = Fault {
         refused.sort_unstable();
         let longest = longest(&refused);
         stage.note(format!(
-            "nobody listened for {:.0} ms at most, as the refused saw it",
+            "nobody listened for {:.0} ms at most, as the refused saw it (who tries in the moment of closing gets through a second later, by TCP's own retry)",
             longest.as_secs_f64() * 1000.0
         ));
         // On a machine that does other things as well a short run proves nothing.

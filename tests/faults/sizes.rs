@@ -26,7 +26,7 @@ pub const FAULT: Fault = Fault {
         let (number, request) = stage.delivery();
         stage.forbid(number);
         let attacks = attacks(&request);
-        for _ in stage.rounds(3, 50) {
+        for _ in stage.rounds(1, 10) {
             let address = stage.ingress();
             // Many at a time: what one takes does not show.
             std::thread::scope(|scope| {

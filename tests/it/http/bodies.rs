@@ -174,3 +174,36 @@ fn a_chunked_body_is_accepted() {
     connection.send(b"0\r\n\r\n");
     assert_accepted(&connection.response());
 }
+
+#[test]
+fn where_bodies_on_their_way_take_all_memory_those_that_take_the_longest_give_way() {
+    let app = TestApp::start(&[("BODY_TIMEOUT_SECONDS", "3600")]);
+    let declared = 500 << 10;
+    let head = format!("POST /webhook HTTP/1.1\r\nhost: b\r\ncontent-length: {declared}\r\n\r\n{{");
+    // 128 MiB have room for 262 of them.
+    let mut slow: Vec<Connection> = (0..300)
+        .map(|_| {
+            let mut connection = Connection::open(app.ingress);
+            connection.send(head.as_bytes());
+            connection
+        })
+        .collect();
+    let request = genuine(&app, 1);
+    let mut body = request.body.clone();
+    body.resize(declared, b' ');
+    let mut connection = Connection::open(app.ingress);
+    connection.send(
+        format!(
+            "POST /webhook HTTP/1.1\r\nhost: b\r\nx-icr-signature-256: {}\r\ncontent-length: {declared}\r\n\r\n",
+            request.signature
+        )
+        .as_bytes(),
+    );
+    body.chunks(8192).for_each(|piece| connection.send(piece));
+    assert_accepted(&connection.response());
+    let gave_way = slow
+        .iter_mut()
+        .filter_map(|connection| (!connection.is_alive()).then_some(()))
+        .count();
+    assert!((39..250).contains(&gave_way), "{gave_way} of 300 gave way");
+}

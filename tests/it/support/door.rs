@@ -6,8 +6,9 @@ use super::http::{self, Response};
 use super::metrics::Scrape;
 use actix_web::web::Data;
 use icr_bridge::config::Config;
-use icr_bridge::http::server;
+use icr_bridge::http::connections::Connections;
 use icr_bridge::http::webhook::Ingress;
+use icr_bridge::http::{body, server};
 use icr_bridge::ingest::Ingest;
 use icr_bridge::journal::{Journal, Observer};
 use icr_bridge::metrics::Metrics;
@@ -61,8 +62,8 @@ impl Door {
             ingest,
             metrics: Arc::clone(&metrics),
             in_flight: InFlight::default(),
-            max_body_bytes: config.http.max_body_bytes,
-            body_timeout: config.http.body_timeout,
+            connections: Connections::default(),
+            bodies: body::Limits::new(config.http.max_body_bytes, config.http.body_timeout),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
