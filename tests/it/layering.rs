@@ -103,3 +103,26 @@ fn the_contract_is_as_pure_as_the_domain() {
         ],
     );
 }
+
+/// The fuzz targets compile both folders by themselves, with dependencies of their own.
+#[test]
+fn what_is_fuzzed_is_built_with_the_dependencies_of_the_bridge() {
+    let read = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        fs::read_to_string(path).unwrap()
+    };
+    let (bridge, fuzz) = (read("Cargo.toml"), read("tests/fuzz/Cargo.toml"));
+    let (_, theirs) = fuzz.split_once("# The bridge's").unwrap();
+    let theirs: Vec<&str> = theirs
+        .lines()
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    assert!(theirs.len() > 10, "{theirs:?}");
+    for line in theirs {
+        assert!(
+            bridge.lines().any(|own| own == line),
+            "{line} stands in tests/fuzz/Cargo.toml and not so in Cargo.toml"
+        );
+    }
+}
