@@ -1,4 +1,5 @@
-//! Writes the corpus's seeds from `tests/fixtures/deliveries.json`, and a few by hand: `cargo run --example seed`.
+//! Writes the corpus's seeds from `tests/fixtures/deliveries.json`, and a few by hand: `cargo run --example seed`. (What stands in the
+//! corpus is less: of seeds that cover the same one was kept.)
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
@@ -74,6 +75,14 @@ fn main() {
             &[&[2, 0, 0][..], &edit, &edit].concat(),
         );
     }
+    for levels in [63, 64] {
+        let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let payload = format!("{{\"event\":\"x\",\"a\":{deep}}}");
+        seed("normalize", &format!("levels-{levels}"), payload.as_bytes());
+    }
+    let keys: Vec<String> = (0..20).map(|key| format!("\"k{key}\":{key}")).collect();
+    let many = format!("{{\"event\":\"x\",{},\"\\u006b7\":0}}", keys.join(","));
+    seed("normalize", "many-keys", many.as_bytes());
     seed("record", "tag", &[1, 1, 0, 0]);
     let mut record = vec![1, 0, 7, 1];
     record.extend([0; 56]);
