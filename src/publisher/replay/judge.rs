@@ -6,6 +6,7 @@ use super::super::verdict::{Class, FailureReason, classify};
 use super::gates::refused;
 use super::offer::{Halt, Item, Offerer, Refusal, Settle, Settled, done, stuck};
 use super::run::Desk;
+use crate::domain::delivery::Millis;
 use crate::domain::reasons::QuarantineReason;
 use crate::domain::record::Occasion;
 use crate::journal::Sequence;
@@ -27,8 +28,7 @@ impl Offerer<'_> {
             let Some(item) = items.iter().find(|item| item.sequence == refusal.sequence) else {
                 continue;
             };
-            let age = now().0.saturating_sub(item.record.timestamp.0);
-            match classify(refusal.code, age) {
+            match self.class_of(refusal.code, item.record.timestamp) {
                 Class::Purged => {}
                 Class::Record(reason) if refusal.alone => {
                     guilty += 1;
@@ -55,6 +55,14 @@ impl Offerer<'_> {
                 }
             }
         }
+        if matches!(failure, Some((FailureReason::Clock, _))) && self.clock.is_suspected() {
+            self.clock.blame();
+            self.client = None;
+            desk.say(Some(
+                "this machine's clock is ahead of the brokers': records are stamped earlier",
+            ));
+            return Ok(guilty);
+        }
         if suspect {
             self.alone = true;
             self.client = None;
@@ -79,6 +87,15 @@ impl Offerer<'_> {
         desk.say(Some(&format!("waits: {words}; {}", reason.way_out())));
         desk.pause(self.backoff.next())?;
         Ok(guilty)
+    }
+
+    /// What an error code says of a record with this timestamp.
+    fn class_of(&mut self, code: Code, timestamp: Millis) -> Class {
+        if code == Code::InvalidTimestamp && self.clock.is_suspected() {
+            return Class::Failure(FailureReason::Clock);
+        }
+        let age = self.clock.latest(now()).0.saturating_sub(timestamp.0);
+        classify(code, age)
     }
 
     /// A topic refused this record alone: to quarantine with it, or, refused there as well, nowhere.

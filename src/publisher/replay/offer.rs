@@ -5,8 +5,9 @@
 //! there is guilty: it goes to quarantine, and if that refuses it as well it is given up and stays what it was.
 
 use super::super::PublisherSettings;
+use super::super::clock::Clock;
 use super::super::inbox::Report;
-use super::super::kafka::{Batching, Client, NotTaken, Surroundings};
+use super::super::kafka::{Batching, Client, NotTaken, Surroundings, now};
 use super::super::recovery::Backoff;
 use super::run::Desk;
 use crate::domain::delivery::Millis;
@@ -99,6 +100,8 @@ pub(super) struct Offerer<'a> {
     always_alone: bool,
     pub usable: HashSet<String>,
     pub backoff: Backoff,
+    /// Ours, against the brokers'.
+    pub clock: Clock,
     /// Since when nothing was acknowledged, where something should have been.
     pub stuck_since: Option<Instant>,
 }
@@ -115,6 +118,7 @@ impl<'a> Offerer<'a> {
             always_alone: false,
             usable: HashSet::new(),
             backoff: Backoff::new(timings.backoff_first, timings.backoff_max),
+            clock: Clock::default(),
             stuck_since: None,
         }
     }
@@ -130,6 +134,10 @@ impl<'a> Offerer<'a> {
         while !items.is_empty() {
             self.build(desk)?;
             self.open_gates(items, desk)?;
+            let latest = self.clock.latest(now());
+            for item in &mut *items {
+                item.record.timestamp = item.record.timestamp.min(latest);
+            }
             let refusals = self.send(items, desk, settle)?;
             guilty += self.judge(&refusals, items, desk, settle)?;
         }
