@@ -246,6 +246,9 @@ impl<'v> Survey<'v> {
                     Ahead::End => return Ok(Walked::End),
                 },
             };
+            if self.stopper.asked().is_some() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             if candidate.sequence > self.until {
                 self.candidate = Some(candidate);
                 return Ok(Walked::End);
@@ -256,9 +259,6 @@ impl<'v> Survey<'v> {
             if let Err(error) = self.look_up(candidate.sequence) {
                 self.candidate = Some(candidate);
                 return Ok(Walked::Unnoted(candidate.sequence, error));
-            }
-            if self.stopper.asked().is_some() {
-                return Err(io::ErrorKind::Interrupted.into());
             }
             if self.belongs(candidate) {
                 return Ok(Walked::Found(candidate));

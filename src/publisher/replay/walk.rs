@@ -36,7 +36,7 @@ pub fn count(view: &View, wish: &Wish, work: &mut Work) -> Result<Summary, Repla
                 true => tally.pending(&delivery),
                 false => tally.selected(&delivery, found.fate),
             }
-            work.progress(tally.selected, None, Some("counting"));
+            work.progress(tally.selected, None, None);
         }
         ControlFlow::Continue(())
     })?;
