@@ -18,6 +18,7 @@ use crate::journal::Sequence;
 use crate::journal::outcomes::Noted;
 use crate::journal::sieve::{Sieve, Sifted, Wanted};
 use crate::journal::view::View;
+use crate::work::Stopper;
 use std::collections::VecDeque;
 use std::io;
 
@@ -101,6 +102,7 @@ pub struct Survey<'v> {
     record: Vec<u8>,
     /// The note of a copy.
     note: Vec<u8>,
+    stopper: Stopper,
 }
 
 /// A record that may belong to the selection.
@@ -159,7 +161,13 @@ impl<'v> Survey<'v> {
             candidate: None,
             record: Vec::new(),
             note: Vec::new(),
+            stopper: Stopper::default(),
         }
+    }
+
+    /// From now on `stopper` ends a step that finds nothing for long: it fails with `Interrupted`.
+    pub fn heed(&mut self, stopper: Stopper) {
+        self.stopper = stopper;
     }
 
     /// The next delivery of the selection, or what came in the way.
@@ -238,6 +246,9 @@ impl<'v> Survey<'v> {
                     Ahead::End => return Ok(Walked::End),
                 },
             };
+            if self.stopper.asked().is_some() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             if candidate.sequence > self.until {
                 self.candidate = Some(candidate);
                 return Ok(Walked::End);
@@ -265,8 +276,13 @@ impl<'v> Survey<'v> {
                 }
             }
             let selection = &self.selection;
+            let stopper = &self.stopper;
             let mut tagged = false;
             let mut judge = |_, tag: &[u8], head: &[u8]| {
+                if stopper.asked().is_some() {
+                    // Ends the search; nothing is made of it.
+                    return Wanted::Mention;
+                }
                 tagged = Tag::decode(tag).is_some();
                 match selection.judge(tag, Delivery::peek_id(head)) {
                     Judgement::No => Wanted::No,

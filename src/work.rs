@@ -89,6 +89,11 @@ impl Work {
         (self.listener)(Progress { done, total, note });
     }
 
+    /// What ends it.
+    pub fn stopper(&self) -> &Stopper {
+        &self.stopper
+    }
+
     /// Whether, and why, to end.
     pub fn stop(&self) -> Option<Stop> {
         self.stopper.asked()

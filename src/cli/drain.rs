@@ -9,11 +9,11 @@ use clap::Args;
 use std::time::Duration;
 
 pub(super) const HELP: &str = "\
-With a running bridge it needs only ICR_BRIDGE_JOURNAL_DIR. With none it opens the journal itself and publishes until it is drained; then it
+With a running bridge it needs only ICR_BRIDGE_JOURNAL_DIR. With none it opens the journal itself and publishes until it is drained; then it \
 needs the Kafka settings too. It waits for what is in the journal when it is asked; deliveries that come later are not waited for.
 
-Exit codes: 0 nothing is pending of these and nothing is held; 1 the time was up, it was cancelled, or deliveries are held on disk, which no
-topic has taken yet: do not throw the journal away; 75 another process holds the journal and does not answer.";
+Exit codes: 0 nothing of these is pending, and nothing is held; 1 the time was up, it was cancelled, or deliveries are held on disk, which no \
+topic has taken yet (do not throw the journal away); 75 another process holds the journal and does not answer.";
 
 #[derive(Debug, Args)]
 pub(super) struct Options {

@@ -97,12 +97,13 @@ impl Errand {
 
     fn way(&self, variables: Variables) -> Result<Way, Exit> {
         let dir = config::journal_dir(variables.clone());
-        if !journal::exists(&dir) {
-            let why = format!(
-                "{}: there is no journal; set ICR_BRIDGE_JOURNAL_DIR",
-                dir.display()
-            );
-            return Err(self.fail(Exit::Io, &why));
+        let nothing = match journal::exists(&dir) {
+            Ok(true) => None,
+            Ok(false) => Some("there is no journal; set ICR_BRIDGE_JOURNAL_DIR".to_owned()),
+            Err(error) => Some(format!("{error}; run it as the bridge's user")),
+        };
+        if let Some(why) = nothing {
+            return Err(self.fail(Exit::Io, &format!("{}: {why}", dir.display())));
         }
         let until = Instant::now() + BETWEEN;
         let mut quiet = false;
@@ -337,10 +338,10 @@ impl Show {
             return;
         }
         *printed = (Instant::now(), progress.note.clone());
-        let total = progress
+        let of = progress
             .total
-            .map_or("?".to_owned(), |total| total.to_string());
-        anstream::eprintln!("{}: {} of {total}  {note}", self.name, progress.done);
+            .map_or("so far".to_owned(), |total| format!("of {total}"));
+        anstream::eprintln!("{}: {} {of}  {note}", self.name, progress.done);
     }
 
     fn end(&self) {

@@ -14,31 +14,28 @@ use clap::Args;
 use std::sync::Arc;
 
 pub(super) const HELP: &str = "\
-Records are made anew by the present settings and have the same ce_id; ce_replay says when they were replayed. So what was quarantined by
-a mistake of an earlier version is repaired: `icr-bridge replay --outcome quarantined`. Consumers must expect them, as any repeat.
+Records are made anew by the present settings and have the same ce_id; ce_replay says when they were replayed. So what was quarantined by a \
+mistake of an earlier version is repaired: `icr-bridge replay --outcome quarantined`. Consumers must expect them, as any repeat.
 
-With a running bridge it needs only ICR_BRIDGE_JOURNAL_DIR; the bridge does it, and live deliveries come first. With none it opens the journal
-itself, and needs the Kafka settings too. --dry-run needs neither. One replay at a time. Ctrl-C cancels it and says how far it came; what was
-published until then stays. While Kafka is away it waits; a topic that is missing or forbidden ends it. The journal's retention waits for
-what is still to be read. A delivery that is pending is skipped: it is published in its turn.
+With a running bridge it needs only ICR_BRIDGE_JOURNAL_DIR; the bridge does it, and live deliveries come first. With none it opens the journal \
+itself, and needs the Kafka settings too. --dry-run needs neither.
+
+One replay at a time. Ctrl-C cancels it and says how far it came; what was published until then stays. While Kafka is away it waits; a topic \
+that is missing or forbidden ends it. The journal's retention waits for what is still to be read. A delivery that is pending is skipped: it is \
+published in its turn.
 
 The ledger counts first outcomes: a replay changes only held deliveries, which are released to the topic that takes them.
 
-Exit codes: 0 everything selected was published (or counted); 1 not everything, as the summary says; 64 no criteria, and not --all either; 74 the
-journal cannot be read; 75 another process holds the journal and does not answer.
+Exit codes: 0 everything selected was published (or counted); 1 not everything, as the summary says; 64 no criteria, and not --all either; 74 \
+the journal cannot be read; 75 another process holds the journal and does not answer.
 
 Examples:
   icr-bridge replay --since 2h --dry-run
-  icr-bridge replay --event organizationTransaction --organization 4f6c… --since 2026-11-01 --until 2026-11-02
+  icr-bridge replay --event organizationTransaction --since 2026-11-01 --until 2026-11-02
   icr-bridge replay --outcome held,quarantined";
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    #[command(flatten)]
-    criteria: Criteria,
-    /// Every delivery that the journal still has
-    #[arg(long, help_heading = "Which deliveries")]
-    all: bool,
     /// Count what would be published, and publish nothing
     #[arg(long)]
     dry_run: bool,
@@ -48,6 +45,11 @@ pub(super) struct Options {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    criteria: Criteria,
+    /// Every delivery that the journal still has
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) fn run(options: Options, variables: Variables) -> Exit {

@@ -80,8 +80,11 @@ use std::thread::JoinHandle;
 use writer::Writer;
 
 /// Whether a folder is one that a journal was opened in before.
-pub fn exists(dir: &Path) -> bool {
-    dir.join(recovery::LOCK).exists() || dir.join(cursor::NAME).exists()
+///
+/// # Errors
+/// Where that may not be looked at.
+pub fn exists(dir: &Path) -> io::Result<bool> {
+    Ok(dir.join(recovery::LOCK).try_exists()? || dir.join(cursor::NAME).try_exists()?)
 }
 
 /// Whether another process holds the journal. Only for saying so: it takes the lock for a moment, and nothing follows from a `false`.

@@ -19,6 +19,7 @@ use icr_bridge::journal::storage::Storage;
 use icr_bridge::journal::view::{View, repair};
 use icr_bridge::journal::{Journal, Options, Progress, Sequence, Taker};
 use icr_bridge::survey::{Step, Survey};
+use icr_bridge::work::{Stop, Stopper};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -507,4 +508,25 @@ fn another_journal_in_the_same_folder_is_noticed() {
         [Seen::Delivery(1, Fate::Pending)]
     );
     journal.close();
+}
+
+#[test]
+fn a_survey_that_is_to_end_does_not_go_on_looking() {
+    let storage = filled(60, 60);
+    let view = view(&storage);
+    let found_by = |selection: Selection| {
+        let mut survey = Survey::new(&view, selection, 1).unwrap();
+        let stopper = Stopper::default();
+        survey.heed(stopper.clone());
+        stopper.stop(Stop::Cancelled);
+        survey.step().map(|step| format!("{step:?}"))
+    };
+    let nothing = Selection {
+        events: vec!["uninstalled".to_owned()],
+        ..Selection::default()
+    };
+    for selection in [nothing, Selection::default()] {
+        let ended = found_by(selection).unwrap_err();
+        assert_eq!(ended.kind(), std::io::ErrorKind::Interrupted);
+    }
 }

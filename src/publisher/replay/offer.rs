@@ -4,17 +4,15 @@
 //! acknowledged is sent again in order. A broker refuses whole batches; the records of a refused one are sent alone, and who is refused
 //! there is guilty: it goes to quarantine, and if that refuses it as well it is given up and stays what it was.
 
+use super::super::PublisherSettings;
+use super::super::clock::Clock;
 use super::super::inbox::Report;
-use super::super::kafka::{Batching, Client, NotTaken, Probe, Surroundings, now};
-use super::super::prepare::{Prepared, Verdict, prepare};
+use super::super::kafka::{Batching, Client, NotTaken, Surroundings, now};
 use super::super::recovery::Backoff;
-use super::super::verdict::{Class, FailureReason, classify};
-use super::super::{PublisherSettings, topics};
-use super::Desk;
+use super::run::Desk;
 use crate::domain::delivery::Millis;
 use crate::domain::outcome::Fate;
-use crate::domain::reasons::QuarantineReason;
-use crate::domain::record::{Occasion, Record};
+use crate::domain::record::Record;
 use crate::journal::Sequence;
 use crate::work::Stop;
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -27,12 +25,6 @@ const BYTES: usize = 1 << 20;
 
 /// How often reports, and the wish to end, are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// How long a question for a topic may take.
-const PROBE: Duration = Duration::from_secs(1);
-
-/// Between two questions while no broker answers.
-const NO_BROKER_PAUSE: Duration = Duration::from_millis(200);
 
 /// What is in flight when the end is asked for may take so long.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
@@ -86,30 +78,32 @@ impl From<Stop> for Halt {
 }
 
 /// Hears what becomes of each item.
-type Settle<'s> = &'s mut dyn FnMut(&Item, &Settled);
+pub(super) type Settle<'s> = &'s mut dyn FnMut(&Item, &Settled);
 
 /// A record that came back, or was not even taken.
-struct Refusal {
-    sequence: Sequence,
-    code: Code,
-    /// By the client, which measured this one record.
-    alone: bool,
+pub(super) struct Refusal {
+    pub sequence: Sequence,
+    pub code: Code,
+    /// It went alone, or the client measured this one record: the code speaks of it.
+    pub alone: bool,
 }
 
 /// The replay's producer.
 pub(super) struct Offerer<'a> {
-    surroundings: Surroundings,
-    settings: &'a PublisherSettings,
-    client: Option<Client>,
+    pub surroundings: Surroundings,
+    pub settings: &'a PublisherSettings,
+    pub client: Option<Client>,
     epoch: u64,
     /// Each record alone in its batch.
-    alone: bool,
+    pub alone: bool,
     /// Whether that is for good: the topic takes no batch.
     always_alone: bool,
-    usable: HashSet<String>,
-    backoff: Backoff,
+    pub usable: HashSet<String>,
+    pub backoff: Backoff,
+    /// Ours, against the brokers'.
+    pub clock: Clock,
     /// Since when nothing was acknowledged, where something should have been.
-    stuck_since: Option<Instant>,
+    pub stuck_since: Option<Instant>,
 }
 
 impl<'a> Offerer<'a> {
@@ -124,6 +118,7 @@ impl<'a> Offerer<'a> {
             always_alone: false,
             usable: HashSet::new(),
             backoff: Backoff::new(timings.backoff_first, timings.backoff_max),
+            clock: Clock::default(),
             stuck_since: None,
         }
     }
@@ -139,6 +134,10 @@ impl<'a> Offerer<'a> {
         while !items.is_empty() {
             self.build(desk)?;
             self.open_gates(items, desk)?;
+            let latest = self.clock.latest(now());
+            for item in &mut *items {
+                item.record.timestamp = item.record.timestamp.min(latest);
+            }
             let refusals = self.send(items, desk, settle)?;
             guilty += self.judge(&refusals, items, desk, settle)?;
         }
@@ -180,56 +179,6 @@ impl<'a> Offerer<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Waits until each topic takes records. One that is missing or forbidden ends the replay.
-    fn open_gates(&mut self, items: &[Item], desk: &mut Desk<'_>) -> Result<(), Halt> {
-        let topics: HashSet<&str> = items
-            .iter()
-            .map(|item| item.record.topic.as_str())
-            .filter(|topic| !self.usable.contains(*topic))
-            .collect();
-        for topic in topics {
-            self.open_gate(topic, desk)?;
-            self.usable.insert(topic.to_owned());
-        }
-        Ok(())
-    }
-
-    fn open_gate(&mut self, topic: &str, desk: &mut Desk<'_>) -> Result<(), Halt> {
-        let Some(client) = &self.client else {
-            return Ok(());
-        };
-        let mut created = false;
-        loop {
-            match client.probe(topic, PROBE) {
-                Probe::Usable { .. } => return Ok(()),
-                Probe::Unusable(FailureReason::NoBroker | FailureReason::TimedOut, _) => {
-                    desk.say(Some(&no_broker(&self.surroundings)));
-                }
-                Probe::Unusable(FailureReason::UnknownTopic, words) => {
-                    match self.settings.kafka.creation() {
-                        Some(creation) if !created => {
-                            topics::create(&self.surroundings, creation, topic).map_err(
-                                |words| {
-                                    Halt::Failed(format!(
-                                        "topic {topic} does not exist, and creating it failed: {words}"
-                                    ))
-                                },
-                            )?;
-                            created = true;
-                        }
-                        // The brokers tell each other of it in their own time.
-                        Some(_) => {
-                            stuck(&mut self.stuck_since, &format!("topic {topic}: {words}"))?
-                        }
-                        None => return Err(refused(topic, FailureReason::UnknownTopic, &words)),
-                    }
-                }
-                Probe::Unusable(reason, words) => return Err(refused(topic, reason, &words)),
-            }
-            desk.pause(NO_BROKER_PAUSE)?;
-        }
     }
 
     /// Hands all items over, and waits until each is reported; takes out those that were acknowledged.
@@ -329,141 +278,10 @@ impl<'a> Offerer<'a> {
         }
         mine
     }
-
-    /// Nothing was reported for a while, though records are in flight.
-    fn look_into_silence(&self, items: &[Item], desk: &mut Desk<'_>) -> Result<(), Halt> {
-        let Some(client) = &self.client else {
-            return Ok(());
-        };
-        let topics: HashSet<&str> = items.iter().map(|item| &*item.record.topic).collect();
-        for topic in topics {
-            match client.probe(topic, PROBE) {
-                Probe::Unusable(FailureReason::NoBroker | FailureReason::TimedOut, _) => {
-                    desk.say(Some(&no_broker(&self.surroundings)));
-                    return Ok(());
-                }
-                Probe::Unusable(reason, words) => return Err(refused(topic, reason, &words)),
-                Probe::Usable { .. } => {}
-            }
-        }
-        desk.say(Some("waits: Kafka acknowledges nothing at present"));
-        Ok(())
-    }
-
-    /// What refusals mean; how many items were found guilty.
-    fn judge(
-        &mut self,
-        refusals: &[Refusal],
-        items: &mut Vec<Item>,
-        desk: &mut Desk<'_>,
-        settle: Settle<'_>,
-    ) -> Result<usize, Halt> {
-        let mut guilty = 0;
-        let mut suspect = false;
-        let mut failure = None;
-        for refusal in refusals {
-            let Some(item) = items.iter().find(|item| item.sequence == refusal.sequence) else {
-                continue;
-            };
-            let age = now().0.saturating_sub(item.record.timestamp.0);
-            match classify(refusal.code, age) {
-                Class::Purged => {}
-                Class::Record(reason) if refusal.alone => {
-                    guilty += 1;
-                    self.condemn(refusal.sequence, reason, items, desk, settle);
-                }
-                Class::Record(_) => suspect = true,
-                Class::Bystander if !refusal.alone => suspect = true,
-                Class::Bystander => failure = Some((FailureReason::Other, refusal.code)),
-                Class::Failure(reason) => {
-                    let explains = |(known, _): (FailureReason, Code)| {
-                        matches!(known, FailureReason::Fatal | FailureReason::Other)
-                    };
-                    if reason == FailureReason::Unauthorized {
-                        // Metadata does not tell who may write.
-                        return Err(refused(
-                            &item.record.topic,
-                            reason,
-                            &refusal.code.to_string(),
-                        ));
-                    }
-                    if failure.is_none_or(explains) {
-                        failure = Some((reason, refusal.code));
-                    }
-                }
-            }
-        }
-        if suspect {
-            self.alone = true;
-            self.client = None;
-            return Ok(guilty);
-        }
-        // What a refusal did to the producer is no failure of its own.
-        let Some((reason, code)) = failure.filter(|_| guilty == 0) else {
-            if failure.is_some() {
-                self.client = None;
-            }
-            return Ok(guilty);
-        };
-        self.client = None;
-        let words = format!("{} ({code})", reason.name());
-        let away = matches!(
-            reason,
-            FailureReason::NoBroker | FailureReason::TimedOut | FailureReason::NotEnoughReplicas
-        );
-        if !away {
-            stuck(&mut self.stuck_since, &words)?;
-        }
-        desk.say(Some(&format!("waits: {words}; {}", reason.way_out())));
-        desk.pause(self.backoff.next())?;
-        Ok(guilty)
-    }
-
-    /// A topic refused this record alone: to quarantine with it, or, refused there as well, nowhere.
-    fn condemn(
-        &mut self,
-        sequence: Sequence,
-        reason: QuarantineReason,
-        items: &mut Vec<Item>,
-        desk: &mut Desk<'_>,
-        settle: Settle<'_>,
-    ) {
-        let Some(item) = items.iter_mut().find(|item| item.sequence == sequence) else {
-            return;
-        };
-        let verdict = Verdict::on(item.record.quarantined, reason);
-        let occasion = Occasion {
-            sequence,
-            now: now(),
-            replay: true,
-        };
-        match prepare(&item.body, occasion, Some(verdict), &self.settings.record) {
-            Prepared::Send { record, .. } => {
-                let topic = &item.record.topic;
-                tracing::warn!(
-                    sequence,
-                    topic,
-                    reason = reason.name(),
-                    "replay: topic {topic} does not take delivery {sequence} itself ({}); it goes to quarantine",
-                    reason.name()
-                );
-                item.record = record;
-            }
-            Prepared::Hold { .. } => {
-                tracing::warn!(
-                    sequence,
-                    reason = reason.name(),
-                    "replay: neither topic takes delivery {sequence} ({}); it stays what it was",
-                    reason.name()
-                );
-                done(items, sequence, &Settled::Refused, desk, settle);
-            }
-        }
-    }
 }
 
 /// Trouble that waiting may end; not for ever.
-fn stuck(since: &mut Option<Instant>, words: &str) -> Result<(), Halt> {
+pub(super) fn stuck(since: &mut Option<Instant>, words: &str) -> Result<(), Halt> {
     if since.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
         return Ok(());
     }
@@ -473,20 +291,8 @@ fn stuck(since: &mut Option<Instant>, words: &str) -> Result<(), Halt> {
     )))
 }
 
-fn no_broker(surroundings: &Surroundings) -> String {
-    format!("waits: no broker answers at {}", surroundings.brokers)
-}
-
-fn refused(topic: &str, reason: FailureReason, words: &str) -> Halt {
-    Halt::Failed(format!(
-        "topic {topic} cannot be written to ({}): {words}; {}",
-        reason.name(),
-        reason.way_out()
-    ))
-}
-
 /// Takes an item out, its fate being known.
-fn done(
+pub(super) fn done(
     items: &mut Vec<Item>,
     sequence: Sequence,
     settled: &Settled,

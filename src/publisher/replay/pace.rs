@@ -4,8 +4,8 @@
 //! have the first claim to it. After each chunk it rests as long as the chunk took, so that publisher and broker are never busy with
 //! a replay for more than half of the time. Without a publisher beside it nothing holds it back.
 
-use super::Desk;
 use super::offer::Halt;
+use super::run::Desk;
 use crate::journal::Journal;
 use std::time::{Duration, Instant};
 

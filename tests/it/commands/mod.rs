@@ -23,6 +23,8 @@ fn help_and_version_exit_0_and_wrong_usage_64() {
         &["--version"],
         &["serve", "--help"],
         &["journal", "verify", "--help"],
+        &["replay", "--help"],
+        &["drain", "--help"],
     ] {
         let output = run(arguments, &[]);
         assert_eq!(code(&output), 0, "{arguments:?}");
@@ -55,6 +57,8 @@ fn help_names_every_command_and_every_exit_code() {
         "inspect",
         "stats",
         "schema",
+        "replay",
+        "drain",
         "journal",
         "64",
         "65",

@@ -164,3 +164,22 @@ fn a_held_delivery_whose_segment_is_gone_is_replayed_from_its_copy() {
     assert_eq!(ids(&replayed), id);
     assert_eq!(ledger(dir.path()), [100, 100, 0, 0, 0]);
 }
+
+#[test]
+fn where_the_clock_is_ahead_of_the_brokers_records_are_stamped_earlier_until_they_are_taken() {
+    let (dir, kafka) = (tempfile::tempdir().unwrap(), kafka());
+    let bridge = Serving::start(dir.path(), &[("KAFKA_BROKERS", kafka.bootstrap_servers())]);
+    let id = accept_transactions(&bridge, 0..1);
+    until_published(&bridge);
+    let refusals = [E::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP; 2];
+    kafka.with(move |cluster| cluster.request_errors(Produce, &refusals));
+    let (code, summary) = replay(dir.path(), "published");
+    assert_eq!((code, &summary["published"]), (0, &1.into()), "{summary}");
+    let (replayed, first) = split(read(&kafka, MAIN, 2));
+    assert_eq!(ids(&replayed), id);
+    let back = first[0].timestamp.unwrap() - replayed[0].timestamp.unwrap();
+    assert!(
+        (6_000_000..7_200_000).contains(&back),
+        "two hours less what went by: {back}"
+    );
+}

@@ -1,0 +1,142 @@
+//! What refusals mean: a verdict on a record, or trouble that waiting may end, or not.
+
+use super::super::kafka::now;
+use super::super::prepare::{Prepared, Verdict, prepare};
+use super::super::verdict::{Class, FailureReason, classify};
+use super::gates::refused;
+use super::offer::{Halt, Item, Offerer, Refusal, Settle, Settled, done, stuck};
+use super::run::Desk;
+use crate::domain::delivery::Millis;
+use crate::domain::reasons::QuarantineReason;
+use crate::domain::record::Occasion;
+use crate::journal::Sequence;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+impl Offerer<'_> {
+    /// What refusals mean; how many items were found guilty.
+    pub(super) fn judge(
+        &mut self,
+        refusals: &[Refusal],
+        items: &mut Vec<Item>,
+        desk: &mut Desk<'_>,
+        settle: Settle<'_>,
+    ) -> Result<usize, Halt> {
+        let mut guilty = 0;
+        let mut suspect = false;
+        let mut failure = None;
+        for refusal in refusals {
+            let Some(item) = items.iter().find(|item| item.sequence == refusal.sequence) else {
+                continue;
+            };
+            match self.class_of(refusal.code, item.record.timestamp) {
+                Class::Purged => {}
+                Class::Record(reason) if refusal.alone => {
+                    guilty += 1;
+                    self.condemn(refusal.sequence, reason, items, desk, settle);
+                }
+                Class::Record(_) => suspect = true,
+                Class::Bystander if !refusal.alone => suspect = true,
+                Class::Bystander => failure = Some((FailureReason::Other, refusal.code)),
+                Class::Failure(reason) => {
+                    let explains = |(known, _): (FailureReason, Code)| {
+                        matches!(known, FailureReason::Fatal | FailureReason::Other)
+                    };
+                    if reason == FailureReason::Unauthorized {
+                        // Metadata does not tell who may write.
+                        return Err(refused(
+                            &item.record.topic,
+                            reason,
+                            &refusal.code.to_string(),
+                        ));
+                    }
+                    if failure.is_none_or(explains) {
+                        failure = Some((reason, refusal.code));
+                    }
+                }
+            }
+        }
+        if matches!(failure, Some((FailureReason::Clock, _))) && self.clock.is_suspected() {
+            self.clock.blame();
+            self.client = None;
+            desk.say(Some(
+                "this machine's clock is ahead of the brokers': records are stamped earlier",
+            ));
+            return Ok(guilty);
+        }
+        if suspect {
+            self.alone = true;
+            self.client = None;
+            return Ok(guilty);
+        }
+        // What a refusal did to the producer is no failure of its own.
+        let Some((reason, code)) = failure.filter(|_| guilty == 0) else {
+            if failure.is_some() {
+                self.client = None;
+            }
+            return Ok(guilty);
+        };
+        self.client = None;
+        let words = format!("{} ({code})", reason.name());
+        let away = matches!(
+            reason,
+            FailureReason::NoBroker | FailureReason::TimedOut | FailureReason::NotEnoughReplicas
+        );
+        if !away {
+            stuck(&mut self.stuck_since, &words)?;
+        }
+        desk.say(Some(&format!("waits: {words}; {}", reason.way_out())));
+        desk.pause(self.backoff.next())?;
+        Ok(guilty)
+    }
+
+    /// What an error code says of a record with this timestamp.
+    fn class_of(&mut self, code: Code, timestamp: Millis) -> Class {
+        if code == Code::InvalidTimestamp && self.clock.is_suspected() {
+            return Class::Failure(FailureReason::Clock);
+        }
+        let age = self.clock.latest(now()).0.saturating_sub(timestamp.0);
+        classify(code, age)
+    }
+
+    /// A topic refused this record alone: to quarantine with it, or, refused there as well, nowhere.
+    fn condemn(
+        &mut self,
+        sequence: Sequence,
+        reason: QuarantineReason,
+        items: &mut Vec<Item>,
+        desk: &mut Desk<'_>,
+        settle: Settle<'_>,
+    ) {
+        let Some(item) = items.iter_mut().find(|item| item.sequence == sequence) else {
+            return;
+        };
+        let verdict = Verdict::on(item.record.quarantined, reason);
+        let occasion = Occasion {
+            sequence,
+            now: now(),
+            replay: true,
+        };
+        match prepare(&item.body, occasion, Some(verdict), &self.settings.record) {
+            Prepared::Send { record, .. } => {
+                let topic = &item.record.topic;
+                tracing::warn!(
+                    sequence,
+                    topic,
+                    reason = reason.name(),
+                    "replay: topic {topic} does not take delivery {sequence} itself ({}); it goes to quarantine",
+                    reason.name()
+                );
+                item.record = record;
+            }
+            Prepared::Hold { .. } => {
+                tracing::warn!(
+                    sequence,
+                    reason = reason.name(),
+                    "replay: neither topic takes delivery {sequence} ({}); it stays what it was",
+                    reason.name()
+                );
+                done(items, sequence, &Settled::Refused, desk, settle);
+            }
+        }
+    }
+}
