@@ -190,11 +190,13 @@ class Prometheus:
         self.process = None
         self.url = f"http://127.0.0.1:{free_port()}"
 
+    def rules(self):
+        return [str(ROOT / "deploy/prometheus" / name) for name in ("recording.yml", "alerts.yml")]
+
     def start(self):
-        rules = ROOT / "deploy/prometheus"
         config = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(rules / "recording.yml"), str(rules / "alerts.yml")],
+            "rule_files": list(self.rules()),
             "scrape_configs": [{"job_name": "icr-bridge", "static_configs": [{"targets": self.targets}]}],
         }
         # JSON is YAML too.
