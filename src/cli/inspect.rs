@@ -42,24 +42,27 @@ const NOTED_WITHIN: Duration = Duration::from_millis(1500);
 
 /// What `--help` says at the end.
 pub(super) const AFTER_HELP: &str = "\
-Needs only ICR_BRIDGE_JOURNAL_DIR. Works beside a running bridge and on a copy, takes no lock and changes nothing. With --id the record is
-shown as the other ICR_BRIDGE_ settings of this environment make it.
+Needs only ICR_BRIDGE_JOURNAL_DIR. Works beside a running bridge and on a copy, takes no lock and changes
+nothing. A list has a line a delivery, the newest last. With --id each is shown in full: what came, what was
+proven, what became of it and why, and its record as the ICR_BRIDGE_ settings of this environment make it.
 
-Outcomes: pending (not published yet), published, quarantined, held (no topic took it: kept on disk, tried again), unknown (publishing has
-passed it, and the note of what became of it was lost).
+Outcomes: pending (not published yet), published, quarantined, held (no topic took it: kept on disk, tried
+again), unknown (publishing has passed it, and the note of what became of it was lost).
 
 With --json each delivery is one object in one line:
   sequence, id, accepted_at, app, event, organization, installation, transaction   (null: not known)
   outcome, reason, topic, partition, offset   (null: does not apply)
-  held_copy      the journal has it no more: this is the copy that is held
-  unreadable     only where this bridge cannot read the record: why; then id and the fields after it are null
+  held_copy    whether the journal has it no more, and this is the copy that is held
+  unreadable   only where this bridge cannot read the record: why; all that is in it is null then
 and with --id also
-  came           {headers: [[name, value]…], body}
-  proven         {signature, secret_position, fingerprint, outer_mismatch, payload}
-  record         {topic, key, headers: [[name, value]…], value}
-where body, payload and value are {bytes, and one of: json, text (not JSON, or not JSON that every parser takes), base64, withheld (why)}.
+  came         {headers: [[name, value]…], body}
+  proven       {signature, secret_position, fingerprint, outer_mismatch, payload}
+  record       {topic, key, headers: [[name, value]…], value}
+where body, payload and value are {bytes, and one of: json; text (what is not JSON, or is JSON that not every
+parser takes); base64; withheld (why)}.
 
-Exit codes: 0 also where nothing matches or a reader closes the pipe; 1 no delivery with such an id; 64 usage; 74 I/O.";
+Exit codes: 0 also where nothing matches, or the reader closes the pipe; 1 no delivery with this id; 64 usage;
+74 something cannot be read.";
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -303,7 +306,7 @@ impl Inspection {
             if let Ok(delivery) = &found.delivery {
                 wanted.remove(&delivery.id);
                 let mask = self.mask(found);
-                let facts = Facts::new(found, delivery, settings, &mask);
+                let facts = Facts::new(found, delivery, &view, settings, &mask);
                 output.detail(Row::new(found, &mask), &facts)?;
             }
             Ok(if wanted.is_empty() {

@@ -1,11 +1,11 @@
 //! The closed vocabularies: each enum serves the metric label, the log field, the header and the stored record alike.
 
 macro_rules! vocabulary {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $text:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident => $text:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, schemars::JsonSchema)]
         #[schemars(inline)]
-        pub enum $name { $($(#[$vdoc])* #[schemars(rename = $text)] $variant,)+ }
+        pub enum $name { $($(#[doc = $vdoc])+ #[schemars(rename = $text)] $variant,)+ }
 
         impl $name {
             /// Every word, in the order of the design.
@@ -14,6 +14,11 @@ macro_rules! vocabulary {
             /// The word as it stands in labels, logs, headers and the journal.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// What the word means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($vdoc),+).trim_start(),)+ }
             }
 
             /// The enum value of a word read back from disk or the command line.

@@ -11,6 +11,8 @@ use crate::domain::privacy::Mask;
 use crate::domain::reasons::QuarantineReason;
 use crate::domain::record::{Occasion, Record, RecordSettings, quarantine_record, record};
 use crate::ingest::wall_clock;
+use crate::journal::Sequence;
+use crate::journal::view::View;
 use crate::survey::Found;
 use anstyle::Style;
 use serde::Serialize;
@@ -56,6 +58,10 @@ pub(super) struct Facts<'a> {
     delivery: &'a Delivery<'a>,
     fate: Fate,
     copy: bool,
+    /// How far publishing is.
+    cursor: Sequence,
+    /// What the reason for its outcome means.
+    why: Option<&'static str>,
     mask: &'a Mask,
     fingerprint: Option<String>,
     outer_mismatch: bool,
@@ -67,6 +73,7 @@ impl<'a> Facts<'a> {
     pub(super) fn new(
         found: &Found<'_>,
         delivery: &'a Delivery<'a>,
+        view: &View,
         settings: &RecordSettings,
         mask: &'a Mask,
     ) -> Self {
@@ -77,6 +84,8 @@ impl<'a> Facts<'a> {
             delivery,
             fate: found.fate,
             copy: found.copy,
+            cursor: view.progress().sequence,
+            why: found.outcome.as_ref().and_then(why),
             mask,
             fingerprint: envelope.map(|envelope| hex::encode(envelope.fingerprint())),
             outer_mismatch: envelope.is_some_and(|envelope| differs(envelope.signed_data())),
@@ -193,7 +202,10 @@ impl<'a> Facts<'a> {
         heading(out, "What became of it")?;
         let circumstances = printable(&row.circumstances()).into_owned();
         let words = match self.fate {
-            Fate::Pending => "not published yet".to_owned(),
+            Fate::Pending => format!(
+                "not published yet; publishing has come to sequence {}",
+                self.cursor
+            ),
             Fate::Published => circumstances,
             Fate::Quarantined => circumstances,
             Fate::Held => format!(
@@ -206,6 +218,9 @@ impl<'a> Facts<'a> {
         let (colour, name) = (colour(row.outcome), row.outcome);
         let spaces = MARGIN.saturating_sub(2 + name.len());
         writeln!(out, "  {colour}{name}{colour:#}{:spaces$}{words}", "")?;
+        if let Some(why) = self.why {
+            line(out, "", why)?;
+        }
         if self.copy {
             line(
                 out,
@@ -232,6 +247,17 @@ impl<'a> Facts<'a> {
     fn text(&self, out: &mut dyn Write, name: &str, bytes: &[u8]) -> io::Result<()> {
         line(out, name, &format!("{} bytes", bytes.len()))?;
         writeln!(out, "{:MARGIN$}{}", "", pretty(bytes, self.mask, MARGIN))
+    }
+}
+
+fn why(outcome: &Outcome<'_>) -> Option<&'static str> {
+    match outcome {
+        Outcome::Published { .. } => None,
+        Outcome::Quarantined { reason, .. } => Some(reason.meaning()),
+        Outcome::Held { reason } => Some(match reason {
+            HeldReason::Refused(reason) => reason.meaning(),
+            HeldReason::Unreadable => "This bridge cannot read its record in the journal.",
+        }),
     }
 }
 

@@ -47,11 +47,19 @@ fn why_it_is_not_in_its_topic_is_said() {
             &stage.held,
             "held              record_invalid; not even the quarantine topic took it",
         ),
-        (&stage.pending, "pending           not published yet"),
+        (
+            &stage.pending,
+            "pending           not published yet; publishing has come to sequence 7",
+        ),
     ] {
         let text = printed(&stage.inspect(&["--id", id]));
         assert!(text.contains(words), "{words} in\n{text}");
     }
+    let text = printed(&stage.inspect(&["--id", &stage.no_event]));
+    assert!(
+        text.contains("`event` is absent or not a string."),
+        "{text}"
+    );
 }
 
 #[test]
