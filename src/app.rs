@@ -19,7 +19,7 @@ use crate::publisher::replay::Replayer;
 use crate::publisher::throttle::Throttle;
 use crate::publisher::{self, KafkaSettings, Publisher, PublisherSettings, Sink, Timings};
 use crate::readiness::Readiness;
-use crate::secrets::{self, Owner};
+use crate::secrets;
 use crate::shutdown::InFlight;
 use actix_web::web::Data;
 use std::net::{SocketAddr, TcpListener};
@@ -201,8 +201,8 @@ impl Bridge {
             {
                 let guard = Data::clone(&guard);
                 move |owner, secrets| match owner {
-                    Owner::App(app) => door.ingest.replace_secrets(app, secrets),
-                    Owner::Admin => guard.replace_tokens(secrets.clone()),
+                    secrets::Owner::App(app) => door.ingest.replace_secrets(app, secrets),
+                    secrets::Owner::Admin => guard.replace_tokens(secrets.clone()),
                 }
             },
         )?;
@@ -310,7 +310,7 @@ fn listen_for_commands(dir: &Path, services: Services) -> Option<control::Server
 /// Every app for the watch over its secrets, and the admin listener's tokens.
 fn watched(config: &Config) -> Vec<secrets::Watched> {
     let watched = |app: &App| secrets::Watched {
-        owner: Owner::App(app.name.clone()),
+        owner: secrets::Owner::App(app.name.clone()),
         secrets: app.secrets.clone(),
         file: match &app.source {
             SecretSource::Variable => None,
@@ -319,7 +319,7 @@ fn watched(config: &Config) -> Vec<secrets::Watched> {
     };
     let access = &config.admin_access;
     let tokens = access.tokens.as_ref().map(|tokens| secrets::Watched {
-        owner: Owner::Admin,
+        owner: secrets::Owner::Admin,
         secrets: tokens.clone(),
         file: access.file.clone(),
     });
