@@ -30,7 +30,7 @@ const ADMIN_WORKERS: usize = 1;
 
 /// Whose a listening socket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
+pub enum Keeper {
     /// Ours alone: it closes when the bridge leaves.
     Process,
     /// The service manager's, which keeps it open for the next process.
@@ -54,14 +54,14 @@ impl Running {
     ///
     /// A socket of our own closes: who comes now is refused, and can go elsewhere, but nobody who came before is. One that the service
     /// manager keeps stays as it is: who comes now waits in its queue for the next process.
-    pub async fn close(&self, owner: Owner) {
-        if owner == Owner::Process {
+    pub async fn close(&self, keeper: Keeper) {
+        if keeper == Keeper::Process {
             self.empty_queue().await;
         }
         self.handle.pause().await;
         // The accepting thread has been told, and takes a moment to obey.
         tokio::time::sleep(PAUSING).await;
-        if owner == Owner::Process {
+        if keeper == Keeper::Process {
             // A listening socket that is merely not read would go on completing handshakes. Where the system does not know this
             // (macOS), it does until the end.
             let _ = self.socket.shutdown(Shutdown::Both);

@@ -47,7 +47,7 @@ fn p99(stage: &mut Stage, count: u64) -> Duration {
     stage.load_off();
     let mut took: Vec<Duration> = stage.sent()[before..]
         .iter()
-        .map(|sent: &Sent| sent.took)
+        .map(|sent: &Sent| sent.answered - sent.sent)
         .collect();
     took.sort_unstable();
     took[took.len() * 99 / 100]

@@ -2,6 +2,7 @@
 
 use crate::harness::load::{Fate, Plan};
 use crate::harness::{Excuse, Fault};
+use icr_bridge::load::NoAnswer;
 use std::time::{Duration, Instant};
 
 /// Refusals further apart than this belong to different restarts.
@@ -32,7 +33,7 @@ pub const FAULT: Fault = Fault {
         let mut refused: Vec<Instant> = stage
             .sent()
             .iter()
-            .filter(|sent| matches!(sent.fate, Fate::Unconnected(_)))
+            .filter(|sent| matches!(sent.fate, Fate::NoAnswer(NoAnswer::Refused)))
             .map(|sent| sent.answered)
             .collect();
         refused.sort_unstable();

@@ -180,6 +180,17 @@ impl Connection {
         matches!(came, Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
     }
 
+    /// Whether a request can be sent: the other side has not closed, nor said anything unasked.
+    pub fn is_alive(&mut self) -> bool {
+        let stream = self.stream.get_mut();
+        let quiet = stream.set_nonblocking(true).and_then(|()| {
+            let peeked = stream.peek(&mut [0]);
+            stream.set_nonblocking(false)?;
+            peeked
+        });
+        quiet.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     /// Whether the other side has closed.
     pub fn is_closed(&mut self) -> bool {
         match self.stream.fill_buf() {
