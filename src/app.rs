@@ -11,7 +11,7 @@ use crate::http::connections::Connections;
 use crate::http::guard::Guard;
 use crate::http::server::{self, Owner, Running};
 use crate::http::webhook::Ingress;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Reverifier};
 use crate::journal::storage::Disk;
 use crate::journal::{self, Journal, OpenError};
 use crate::metrics::Metrics;
@@ -19,6 +19,7 @@ use crate::publisher::replay::Replayer;
 use crate::publisher::throttle::Throttle;
 use crate::publisher::{self, KafkaSettings, Publisher, PublisherSettings, Sink, Timings};
 use crate::readiness::Readiness;
+use crate::rejected;
 use crate::secrets::{self, Owner};
 use crate::shutdown::InFlight;
 use actix_web::web::Data;
@@ -151,6 +152,8 @@ pub struct Bridge {
     secrets: secrets::Watch,
     admin: Running,
     journal: Journal,
+    ingest: Arc<Ingest>,
+    reverifier: Reverifier,
     publisher: Publisher,
     readiness: Readiness,
     in_flight: InFlight,
@@ -168,17 +171,25 @@ impl Bridge {
             config.journal.clone(),
             Arc::new(Watch::new(&metrics)),
         )?;
-        let ingest = Ingest::new(
+        let ring = rejected::beside(
+            &journal,
+            &config.journal.dir,
+            config.rejected_ring_bytes,
+            metrics.ring.clone(),
+        )?;
+        let ingest = Arc::new(Ingest::new(
             journal.clone(),
             &config.apps,
             config.duplicate_window,
             Arc::clone(&metrics),
-        )?;
+            ring,
+        )?);
+        let reverifier = Reverifier::start(Arc::clone(&ingest))?;
         let readiness = Readiness::default();
         let in_flight = InFlight::default();
         let connections = Connections::default();
         let ingress = Ingress {
-            ingest,
+            ingest: Arc::clone(&ingest),
             metrics: Arc::clone(&metrics),
             in_flight: in_flight.clone(),
             connections: connections.clone(),
@@ -225,6 +236,8 @@ impl Bridge {
             secrets,
             admin,
             journal,
+            ingest,
+            reverifier,
             publisher,
             readiness,
             in_flight,
@@ -253,15 +266,19 @@ impl Bridge {
         let Self {
             admin,
             journal,
+            reverifier,
             publisher,
             control,
+            ingest,
             ..
         } = self;
         if let Some(control) = control {
             control.stop().await;
         }
-        // Both wait for disk and broker: off the async threads.
+        // They wait for disk and broker: off the async threads.
         let down = tokio::task::spawn_blocking(move || {
+            reverifier.stop();
+            ingest.close();
             // It says so itself where it does not come to its end.
             let _ = publisher.stop(LAST_FLUSH);
             journal.close();

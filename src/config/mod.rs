@@ -33,6 +33,9 @@ const RECORD_HEADROOM: u64 = 16 << 10;
 /// The smallest segment: a few full-sized groups.
 const MIN_SEGMENT_BYTES: u64 = 64 << 10;
 
+/// The largest ring of rejected deliveries: its index is held in memory, and takes up to a third of that.
+const MAX_RING_BYTES: u64 = 4 << 30;
+
 /// The checked configuration of `serve`.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -52,6 +55,8 @@ pub struct Config {
     pub kafka: Kafka,
     /// Deliveries among which a repeat is recognised.
     pub duplicate_window: usize,
+    /// Bytes that rejected deliveries may take on disk; 0: none is kept.
+    pub rejected_ring_bytes: u64,
     /// Time between SIGTERM and closing the ingress.
     pub shutdown_delay: Duration,
     /// Variables with our prefix that name no setting, each with the nearest that does.
@@ -138,6 +143,7 @@ impl Config {
         let kafka = kafka::settings(&mut env);
         let config = Self {
             duplicate_window: env.number("DUPLICATE_WINDOW", 0..=10_000_000),
+            rejected_ring_bytes: env.bytes("REJECTED_RING_BYTES", 0..=MAX_RING_BYTES),
             shutdown_delay: Duration::from_secs(env.number("SHUTDOWN_DELAY_SECONDS", 0..=3600)),
             unknown: env
                 .unknown
