@@ -177,13 +177,13 @@ impl Bridge {
             config.rejected_ring_bytes,
             metrics.ring.clone(),
         )?;
-        let ingest = Arc::new(Ingest::new(
+        let ingest = Ingest::new(
             journal.clone(),
             &config.apps,
             config.duplicate_window,
             Arc::clone(&metrics),
-            ring,
-        )?);
+        )?;
+        let ingest = Arc::new(ingest.with_ring(ring));
         let reverifier = Reverifier::start(Arc::clone(&ingest))?;
         let readiness = Readiness::default();
         let in_flight = InFlight::default();

@@ -110,14 +110,12 @@ impl AppState {
 }
 
 impl Ingest {
-    /// Opens the door: the duplicate window, the last id and the time of each app's last delivery are rebuilt from the journal. Rejected
-    /// deliveries go to `ring`, if there is one.
+    /// Opens the door: the duplicate window, the last id and the time of each app's last delivery are rebuilt from the journal.
     pub fn new(
         journal: Journal,
         apps: &[App],
         duplicate_window: usize,
         metrics: Arc<Metrics>,
-        ring: Option<Arc<Ring>>,
     ) -> std::io::Result<Self> {
         let apps: BTreeMap<String, Arc<AppState>> = apps
             .iter()
@@ -148,9 +146,14 @@ impl Ingest {
                 metrics,
                 notices: Notices::default(),
             }),
-            ring,
+            ring: None,
             bell: reverify::Bell::default(),
         })
+    }
+
+    /// From now on rejected deliveries go to this ring, if there is one.
+    pub fn with_ring(self, ring: Option<Arc<Ring>>) -> Self {
+        Self { ring, ..self }
     }
 
     /// The app with this name, if its path is open.
