@@ -226,7 +226,8 @@ impl Bridge {
         let publisher = Publisher::start(journal.clone(), settings, sink)?;
         let services = Services {
             journal: journal.clone(),
-            replayer,
+            replayer: Some(replayer),
+            ingest: Some(Arc::clone(&ingest)),
         };
         Ok(Self {
             control: listen_for_commands(&dir, services),

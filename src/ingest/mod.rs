@@ -11,7 +11,7 @@ mod gate;
 mod ids;
 mod last_accepted;
 mod notice;
-mod reverify;
+pub mod reverify;
 
 use crate::config::App;
 use crate::domain::delivery::{Delivery, Millis};
@@ -28,7 +28,7 @@ use crate::rejected::{Peer, Rejected, Ring};
 use gate::{Gate, Outcome};
 use notice::Notices;
 use parking_lot::{Mutex, MutexGuard, RwLock};
-pub use reverify::{Mode, Reverified, Reverifier};
+pub use reverify::{Reverified, Reverifier};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;

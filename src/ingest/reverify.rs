@@ -11,7 +11,9 @@ use crate::domain::delivery::Delivery;
 use crate::domain::envelope::Envelope;
 use crate::domain::signature::{Verified, verify};
 use crate::rejected::{self, Key, Ring};
-use parking_lot::{Condvar, Mutex};
+use crate::work::{Stop, Stopper, Work};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,20 +21,40 @@ use std::time::Duration;
 /// When proven deliveries could not be stored, they are tried again after this time.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// What is to be done with what is proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Journal it.
-    Journal,
-    /// Count it, and change nothing.
-    DryRun,
+/// How often somebody who waits for another's round looks whether to go on waiting.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// Count what would be proven, and change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
-/// What a round through the ring came to. `judged` is the sum of `proven`, `unproven` and `unreadable`; `proven`, except in a dry run, that
-/// of `accepted`, `duplicates` and `refused`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// How a round through the ring ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// All that was kept when it began was judged.
+    #[default]
+    Completed,
+    /// Whoever asked has cancelled it.
+    Cancelled,
+    /// The bridge is shutting down.
+    Leaving,
+}
+
+/// What it came to. `judged` is the sum of `proven`, `unproven` and `unreadable`; `proven`, except in a dry run, that of `accepted`,
+/// `duplicates` and `refused`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Reverified {
-    /// Deliveries that were kept.
+    /// How it ended.
+    pub end: End,
+    /// Whether deliveries were only counted.
+    pub dry_run: bool,
+    /// Deliveries that were kept, and judged again.
     pub judged: u64,
     /// Proven by a secret in force.
     pub proven: u64,
@@ -51,6 +73,9 @@ pub struct Reverified {
 /// Why nothing was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReverifyError {
+    /// It was told to end while another round was under way.
+    #[error("another round is under way")]
+    Busy,
     /// `REJECTED_RING_BYTES` is 0.
     #[error("no rejected deliveries are kept: ICR_BRIDGE_REJECTED_RING_BYTES is 0")]
     Off,
@@ -69,13 +94,16 @@ impl std::fmt::Display for Reverified {
             refused,
             unproven,
             unreadable,
+            ..
         } = self;
-        write!(
-            f,
-            "{judged} rejected deliveries judged again: {proven} proven"
-        )?;
-        if accepted + duplicates + refused > 0 {
-            write!(f, " ({accepted} journaled, {duplicates} were stored before")?;
+        write!(f, "{judged} rejected deliveries judged again: {proven} ")?;
+        if self.dry_run {
+            write!(f, "would be proven")?;
+        } else {
+            write!(
+                f,
+                "proven ({accepted} journaled, {duplicates} stored before"
+            )?;
             if *refused > 0 {
                 write!(f, ", {refused} could not be stored and are still kept")?;
             }
@@ -91,29 +119,46 @@ impl std::fmt::Display for Reverified {
 
 impl Ingest {
     /// Judges all that is kept again, with the secrets in force. Waits for disk and journal: not to be called on a thread that serves
-    /// requests. One round at a time; what comes meanwhile is left to the next, and so is the rest when the bridge leaves.
+    /// requests. One round at a time; what comes meanwhile is left to the next, and so is the rest when `work` is told to stop.
     ///
     /// # Errors
     /// Nothing is kept, or it cannot be read. What happens to a single delivery is no error, see [`Reverified`].
-    pub fn reverify(&self, mode: Mode) -> Result<Reverified, ReverifyError> {
+    pub fn reverify(&self, wish: Wish, work: &mut Work) -> Result<Reverified, ReverifyError> {
         let ring = self.ring.as_ref().ok_or(ReverifyError::Off)?;
-        let _alone = self.bell.alone.lock();
+        let _alone = self.bell.alone(work).ok_or(ReverifyError::Busy)?;
         if !ring.flush() {
             return Err(ReverifyError::Unavailable);
         }
-        let (count, mut after, mut sum) = (ring.count(), None, Reverified::default());
+        let amount = ring.amount();
+        let total = Some(amount.familiar + amount.strangers);
+        let mut sum = Reverified {
+            dry_run: wish.dry_run,
+            ..Reverified::default()
+        };
+        let (count, mut after) = (ring.count(), None);
         loop {
+            work.progress(sum.judged, total, None);
             let portion = ring.after(after, count);
-            let Some(last) = portion.last().filter(|_| !self.bell.is_leaving()) else {
+            let Some(last) = portion.last() else {
                 return Ok(sum);
             };
+            match work.stop() {
+                None => {}
+                Some(why) => {
+                    sum.end = match why {
+                        Stop::Cancelled => End::Cancelled,
+                        Stop::Leaving => End::Leaving,
+                    };
+                    return Ok(sum);
+                }
+            }
             after = Some(last.key);
-            self.judge(ring, &portion, mode, &mut sum);
+            self.judge(ring, &portion, &mut sum);
         }
     }
 
     /// A portion: all of it on its way into the journal before the first is waited for, in the order of arrival.
-    fn judge(&self, ring: &Ring, portion: &[rejected::Kept], mode: Mode, sum: &mut Reverified) {
+    fn judge(&self, ring: &Ring, portion: &[rejected::Kept], sum: &mut Reverified) {
         let mut under_way = Vec::new();
         for kept in portion {
             sum.judged += 1;
@@ -127,7 +172,7 @@ impl Ingest {
                 continue;
             };
             sum.proven += 1;
-            if mode == Mode::Journal {
+            if !sum.dry_run {
                 let arrival = Arrival {
                     signatures: &[],
                     headers: &delivery.headers,
@@ -204,8 +249,14 @@ impl Bell {
         self.rung.notify_all();
     }
 
-    fn is_leaving(&self) -> bool {
-        self.state.lock().leaving
+    /// Waits for its turn, while `work` is not told to stop.
+    fn alone(&self, work: &Work) -> Option<MutexGuard<'_, ()>> {
+        loop {
+            match self.alone.try_lock_for(LOOK_EVERY) {
+                None if work.stop().is_none() => {}
+                turn => return turn,
+            }
+        }
     }
 
     /// Waits until it rings, but not longer than `limit` where there is one; false to leave.
@@ -229,6 +280,7 @@ impl Bell {
 /// The thread that judges again by itself: at start, and whenever secrets have changed.
 pub struct Reverifier {
     ingest: Arc<Ingest>,
+    stopper: Stopper,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -240,11 +292,13 @@ impl Reverifier {
     pub fn start(ingest: Arc<Ingest>) -> std::io::Result<Self> {
         let mut reverifier = Self {
             ingest: Arc::clone(&ingest),
+            stopper: Stopper::default(),
             thread: None,
         };
         if ingest.ring.is_some() {
             let thread = std::thread::Builder::new().name("reverify".to_owned());
-            reverifier.thread = Some(thread.spawn(move || run(&ingest))?);
+            let stopper = reverifier.stopper.clone();
+            reverifier.thread = Some(thread.spawn(move || run(&ingest, &stopper))?);
         }
         Ok(reverifier)
     }
@@ -255,6 +309,7 @@ impl Reverifier {
     }
 
     fn end(&mut self) {
+        self.stopper.stop(Stop::Leaving);
         self.ingest.bell.leave();
         if let Some(thread) = self.thread.take() {
             // A panic there was printed when it happened; nothing is left to do for it.
@@ -269,9 +324,10 @@ impl Drop for Reverifier {
     }
 }
 
-fn run(ingest: &Ingest) {
+fn run(ingest: &Ingest, stopper: &Stopper) {
     loop {
-        let unfinished = match ingest.reverify(Mode::Journal) {
+        let mut work = Work::new(stopper.clone(), Box::new(drop));
+        let unfinished = match ingest.reverify(Wish::default(), &mut work) {
             Ok(sum) => {
                 tell(&sum);
                 sum.refused > 0

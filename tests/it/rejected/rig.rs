@@ -4,13 +4,15 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use icr_bridge::config::{App, SecretSource};
 use icr_bridge::domain::delivery::{Delivery, Millis};
 use icr_bridge::domain::signature::{SecretSet, Signature};
-use icr_bridge::ingest::{Arrival, Ingest, IngestError, Mode, Receipt, Reverified};
+use icr_bridge::ingest::reverify::{ReverifyError, Wish};
+use icr_bridge::ingest::{Arrival, Ingest, IngestError, Receipt, Reverified};
 use icr_bridge::journal::reader::Next;
 use icr_bridge::journal::storage::Storage;
 use icr_bridge::journal::{self, Journal};
 use icr_bridge::metrics::Metrics;
 use icr_bridge::rejected::{self, Peer, Rejected, Ring, Space};
 use icr_bridge::simulator::{Request, Simulator};
+use icr_bridge::work::{Stopper, Work};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -119,7 +121,7 @@ impl Rig {
     }
 
     pub fn reverify(&self) -> Reverified {
-        self.ingest.reverify(Mode::Journal).unwrap()
+        reverify(&self.ingest, false).unwrap()
     }
 
     pub fn dropped(&self) -> u64 {
@@ -143,6 +145,12 @@ impl Rig {
         self.ingest.close();
         self.journal.close();
     }
+}
+
+/// A round through the ring.
+pub fn reverify(ingest: &Ingest, dry_run: bool) -> Result<Reverified, ReverifyError> {
+    let mut work = Work::new(Stopper::default(), Box::new(drop));
+    ingest.reverify(Wish { dry_run }, &mut work)
 }
 
 /// An envelope around a payload, as small as an attacker likes.
