@@ -9,9 +9,9 @@ use crate::http::admin::Admin;
 use crate::http::body;
 use crate::http::connections::Connections;
 use crate::http::guard::Guard;
-use crate::http::server::{self, Keeper, Running};
+use crate::http::server::{self, Owner, Running};
 use crate::http::webhook::Ingress;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Reverifier};
 use crate::journal::storage::Disk;
 use crate::journal::{self, Journal, OpenError};
 use crate::metrics::Metrics;
@@ -19,7 +19,8 @@ use crate::publisher::replay::Replayer;
 use crate::publisher::throttle::Throttle;
 use crate::publisher::{self, KafkaSettings, Publisher, PublisherSettings, Sink, Timings};
 use crate::readiness::Readiness;
-use crate::secrets;
+use crate::rejected;
+use crate::secrets::{self, Owner};
 use crate::shutdown::InFlight;
 use actix_web::web::Data;
 use std::net::{SocketAddr, TcpListener};
@@ -55,7 +56,7 @@ pub struct Listeners {
     /// For deliveries.
     pub ingress: TcpListener,
     /// Who keeps the ingress's socket.
-    pub keeper: Keeper,
+    pub owner: Owner,
     /// For operators.
     pub admin: TcpListener,
 }
@@ -95,15 +96,15 @@ impl Listeners {
 
     /// Takes what the service manager has handed over, and binds the rest.
     pub fn take(config: &Config, handed_over: HandedOver) -> Result<Self, StartError> {
-        let keeper = match handed_over.ingress {
-            Some(_) => Keeper::ServiceManager,
-            None => Keeper::Process,
+        let owner = match handed_over.ingress {
+            Some(_) => Owner::ServiceManager,
+            None => Owner::Process,
         };
         let ingress = listener("LISTEN", config.http.listen, handed_over.ingress)?;
         let admin = listener("ADMIN_LISTEN", config.admin_listen, handed_over.admin)?;
         Ok(Self {
             ingress,
-            keeper,
+            owner,
             admin,
         })
     }
@@ -146,11 +147,13 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, Start
 /// The bridge at work.
 pub struct Bridge {
     ingress: Running,
-    keeper: Keeper,
+    owner: Owner,
     connections: Connections,
     secrets: secrets::Watch,
     admin: Running,
     journal: Journal,
+    ingest: Arc<Ingest>,
+    reverifier: Reverifier,
     publisher: Publisher,
     readiness: Readiness,
     in_flight: InFlight,
@@ -168,17 +171,25 @@ impl Bridge {
             config.journal.clone(),
             Arc::new(Watch::new(&metrics)),
         )?;
+        let ring = rejected::beside(
+            &journal,
+            &config.journal.dir,
+            config.rejected_ring_bytes,
+            metrics.ring.clone(),
+        )?;
         let ingest = Ingest::new(
             journal.clone(),
             &config.apps,
             config.duplicate_window,
             Arc::clone(&metrics),
         )?;
+        let ingest = Arc::new(ingest.with_ring(ring));
+        let reverifier = Reverifier::start(Arc::clone(&ingest))?;
         let readiness = Readiness::default();
         let in_flight = InFlight::default();
         let connections = Connections::default();
         let ingress = Ingress {
-            ingest,
+            ingest: Arc::clone(&ingest),
             metrics: Arc::clone(&metrics),
             in_flight: in_flight.clone(),
             connections: connections.clone(),
@@ -201,8 +212,8 @@ impl Bridge {
             {
                 let guard = Data::clone(&guard);
                 move |owner, secrets| match owner {
-                    secrets::Owner::App(app) => door.ingest.replace_secrets(app, secrets),
-                    secrets::Owner::Admin => guard.replace_tokens(secrets.clone()),
+                    Owner::App(app) => door.ingest.replace_secrets(app, secrets),
+                    Owner::Admin => guard.replace_tokens(secrets.clone()),
                 }
             },
         )?;
@@ -215,16 +226,19 @@ impl Bridge {
         let publisher = Publisher::start(journal.clone(), settings, sink)?;
         let services = Services {
             journal: journal.clone(),
-            replayer,
+            replayer: Some(replayer),
+            ingest: Some(Arc::clone(&ingest)),
         };
         Ok(Self {
             control: listen_for_commands(&dir, services),
             ingress,
-            keeper: listeners.keeper,
+            owner: listeners.owner,
             connections,
             secrets,
             admin,
             journal,
+            ingest,
+            reverifier,
             publisher,
             readiness,
             in_flight,
@@ -247,21 +261,25 @@ impl Bridge {
         if let Some(control) = &self.control {
             control.leave();
         }
-        self.ingress.close(self.keeper).await;
+        self.ingress.close(self.owner).await;
         self.drain().await;
         self.ingress.stop().await;
         let Self {
             admin,
             journal,
+            reverifier,
             publisher,
             control,
+            ingest,
             ..
         } = self;
         if let Some(control) = control {
             control.stop().await;
         }
-        // Both wait for disk and broker: off the async threads.
+        // They wait for disk and broker: off the async threads.
         let down = tokio::task::spawn_blocking(move || {
+            reverifier.stop();
+            ingest.close();
             // It says so itself where it does not come to its end.
             let _ = publisher.stop(LAST_FLUSH);
             journal.close();
@@ -274,9 +292,9 @@ impl Bridge {
 
     /// Waits for the connections that are left, and then for the deliveries among them that wait for the disk.
     async fn drain(&self) {
-        let limit = match self.keeper {
-            Keeper::ServiceManager => LAST_WORDS_LIMIT,
-            Keeper::Process => LAST_WORDS_LIMIT_CLOSED,
+        let limit = match self.owner {
+            Owner::ServiceManager => LAST_WORDS_LIMIT,
+            Owner::Process => LAST_WORDS_LIMIT_CLOSED,
         };
         let left = self.connections.all_gone(QUIET, limit).await;
         if left == 0 {
@@ -310,7 +328,7 @@ fn listen_for_commands(dir: &Path, services: Services) -> Option<control::Server
 /// Every app for the watch over its secrets, and the admin listener's tokens.
 fn watched(config: &Config) -> Vec<secrets::Watched> {
     let watched = |app: &App| secrets::Watched {
-        owner: secrets::Owner::App(app.name.clone()),
+        owner: Owner::App(app.name.clone()),
         secrets: app.secrets.clone(),
         file: match &app.source {
             SecretSource::Variable => None,
@@ -319,7 +337,7 @@ fn watched(config: &Config) -> Vec<secrets::Watched> {
     };
     let access = &config.admin_access;
     let tokens = access.tokens.as_ref().map(|tokens| secrets::Watched {
-        owner: secrets::Owner::Admin,
+        owner: Owner::Admin,
         secrets: tokens.clone(),
         file: access.file.clone(),
     });

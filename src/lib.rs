@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! ICR ──POST──▶ http::webhook ─▶ domain: verify ─▶ journal.append ──fdatasync──▶ 202
-//!                    │ rejected: 4xx, counted
+//!                    │ rejected: 4xx, counted; plausible ones kept in the rejected ring
 //!                    ▼
 //!              journal (segments on disk) ──tail──▶ publisher ─▶ domain: normalize ─▶ Kafka topic ─▶ cursor advances
 //!                                                                 └ proven but unintelligible ─▶ quarantine topic
@@ -19,13 +19,14 @@
 //! # Where to read
 //! A request is one function, [`ingest::Ingest::take`], behind [`http::webhook`]. A publication is [`publisher`]. What ICR sends and
 //! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes; [`survey`] looks
-//! through it for deliveries. [`secrets`] watches the secret files. [`app`] wires them; [`cli`] holds the commands, which reach a running
-//! bridge through [`control`]; [`config`] and [`metrics`] are the two tables that operators meet, [`contract`] is what consumers meet.
-//! [`simulator`] makes deliveries as ICR does, and [`load`] sends them and tells what became of each.
+//! through it for deliveries. What is turned away for its signature alone is kept for a while in [`rejected`], to be judged again.
+//! [`secrets`] watches the secret files. [`app`] wires them; [`cli`] holds the commands, which reach a running bridge through [`control`];
+//! [`config`] and [`metrics`] are the two tables that operators meet, [`contract`] is what consumers meet. [`simulator`] makes deliveries as
+//! ICR does, and [`load`] sends them and tells what became of each.
 //!
-//! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {survey, domain, journal}`,
-//! `app → secrets → domain`, `{app, cli} → control → publisher`, `cli → survey → {domain, journal}`, `{cli, http} → contract →
-//! domain`.
+//! Dependencies point one way: `main → cli → app → http → ingest → {rejected, domain, journal}`, `rejected → {domain, journal}`,
+//! `app → publisher → {survey, domain, journal}`, `app → secrets → domain`, `{app, cli} → control → {publisher, ingest}`,
+//! `cli → survey → {domain, journal}`, `{cli, http} → contract → domain`.
 
 pub mod app;
 pub mod cli;
@@ -42,6 +43,7 @@ pub mod metrics;
 pub mod mock_kafka;
 pub mod publisher;
 pub mod readiness;
+pub mod rejected;
 pub mod secrets;
 pub mod shutdown;
 pub mod simulator;

@@ -2,15 +2,18 @@
 
 use super::{Exit, explain};
 use crate::app::publisher_settings;
-use crate::config::{self, Log, Publishing, Variables};
+use crate::config::{self, Judging, Log, Publishing, Variables};
 use crate::control::client::{AskError, ask};
 use crate::control::protocol::Progress;
 use crate::control::work::{Stop, Stopper, Work};
 use crate::control::{FailureKind, Services, Verb, address, verbs};
+use crate::ingest::Ingest;
 use crate::journal::storage::Disk;
 use crate::journal::{self, Journal, OpenError};
+use crate::metrics::Metrics;
 use crate::publisher::replay::Replayer;
 use crate::publisher::{Publisher, Silent, Sink, StartError};
+use crate::rejected;
 use crate::shutdown::Signals;
 use crate::telemetry;
 use serde::de::DeserializeOwned;
@@ -35,13 +38,30 @@ const PRINT_EVERY: Duration = Duration::from_secs(10);
 /// How long the last records may take to Kafka when a command that publishes by itself ends.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
 
-/// What runs beside the verb where no bridge does.
+/// What the verb takes where no bridge runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Alone {
-    /// The publisher, as in the bridge.
+    /// The publisher beside it, as in the bridge.
     Publish,
-    /// Nothing.
+    /// The way to Kafka, and no publisher.
     Nothing,
+    /// The secrets, and nothing of Kafka.
+    Judge,
+}
+
+/// The settings for that.
+enum Settings {
+    Publishing(Box<Publishing>),
+    Judging(Box<Judging>),
+}
+
+impl Settings {
+    fn journal(&self) -> &journal::Options {
+        match self {
+            Self::Publishing(settings) => &settings.journal,
+            Self::Judging(settings) => &settings.journal,
+        }
+    }
 }
 
 /// A command that is carried out there or here.
@@ -55,7 +75,7 @@ pub(super) struct Errand {
 /// Who carries it out.
 enum Way {
     Bridge(UnixStream),
-    Here(Journal, Box<Publishing>),
+    Here(Journal, Settings),
 }
 
 impl Errand {
@@ -73,7 +93,7 @@ impl Errand {
         let done = runtime.block_on(async {
             match way {
                 Way::Bridge(stream) => self.ask(stream, verb).await,
-                Way::Here(journal, settings) => self.work(journal, *settings, verb).await,
+                Way::Here(journal, settings) => self.work(journal, settings, verb).await,
             }
         });
         if done == Err(Exit::AtOnce) {
@@ -139,8 +159,12 @@ impl Errand {
             ),
             Obstacle::Open(error) => self.fail(Exit::from(&error), &error.to_string()),
             Obstacle::Config(error) => {
+                let what = match self.alone {
+                    Alone::Publish | Alone::Nothing => "publish",
+                    Alone::Judge => "judge and journal",
+                };
                 anstream::eprintln!(
-                    "icr-bridge {}: no bridge runs on {}, so it would publish by itself, and needs the bridge's settings for that",
+                    "icr-bridge {}: no bridge runs on {}, so it would {what} by itself, and needs the bridge's settings for that",
                     self.name,
                     dir.display()
                 );
@@ -154,8 +178,14 @@ impl Errand {
         dir: &Path,
         variables: &Variables,
         quiet: &mut bool,
-    ) -> Result<(Journal, Box<Publishing>), Obstacle> {
-        let settings = match Publishing::read(variables.clone()) {
+    ) -> Result<(Journal, Settings), Obstacle> {
+        let read = match self.alone {
+            Alone::Publish | Alone::Nothing => Publishing::read(variables.clone())
+                .map(|settings| Settings::Publishing(Box::new(settings))),
+            Alone::Judge => Judging::read(variables.clone())
+                .map(|settings| Settings::Judging(Box::new(settings))),
+        };
+        let settings = match read {
             Ok(settings) => settings,
             // Who needs no settings once the bridge answers should not be told to set some.
             Err(_) if journal::is_locked(&Disk, dir) => return Err(Obstacle::Locked),
@@ -164,9 +194,10 @@ impl Errand {
         if !std::mem::replace(quiet, true) {
             telemetry::start(&log_settings(variables));
         }
-        let opened = Journal::open(Arc::new(Disk), settings.journal.clone(), Arc::new(Warn));
+        let options = settings.journal().clone();
+        let opened = Journal::open(Arc::new(Disk), options, Arc::new(Warn));
         match opened {
-            Ok(journal) => Ok((journal, Box::new(settings))),
+            Ok(journal) => Ok((journal, settings)),
             Err(OpenError::Locked { .. }) => Err(Obstacle::Locked),
             Err(error) => Err(Obstacle::Open(error)),
         }
@@ -195,29 +226,10 @@ impl Errand {
     }
 
     /// It is done here.
-    async fn work(
-        &self,
-        journal: Journal,
-        settings: Publishing,
-        verb: Verb,
-    ) -> Result<Value, Exit> {
-        let settings = publisher_settings(settings.apps, settings.record, settings.kafka);
-        let failed = |error: StartError| self.fail(Exit::Failed, &error.to_string());
-        let publishes = self.alone == Alone::Publish;
-        let sink: Arc<dyn Sink> = Arc::new(Silent);
-        let replayer = Replayer::new(
-            journal.clone(),
-            settings.clone(),
-            Arc::clone(&sink),
-            publishes,
-        );
-        let services = Services {
-            journal: journal.clone(),
-            replayer: replayer.map_err(failed)?,
-        };
-        let publisher = match self.alone {
-            Alone::Publish => Some(Publisher::start(journal, settings, sink).map_err(failed)?),
-            Alone::Nothing => None,
+    async fn work(&self, journal: Journal, settings: Settings, verb: Verb) -> Result<Value, Exit> {
+        let (services, publisher) = match settings {
+            Settings::Publishing(settings) => self.publish_from(journal, *settings)?,
+            Settings::Judging(settings) => (self.judge_for(journal, *settings)?, None),
         };
         let stopper = Stopper::default();
         let show = Arc::new(Show::new(self.name));
@@ -232,6 +244,9 @@ impl Errand {
                 // It says so itself where it does not come to its end.
                 let _ = publisher.stop(LAST_FLUSH);
             }
+            if let Some(ingest) = &services.ingest {
+                ingest.close();
+            }
             services.journal.close();
             done
         });
@@ -242,9 +257,61 @@ impl Errand {
         show.end();
         match done {
             Ok(Ok(value)) => Ok(value),
+            Ok(Err(failure)) if failure.kind == FailureKind::Io => {
+                Err(self.fail(Exit::Io, &failure.message))
+            }
             Ok(Err(failure)) => Err(self.fail(Exit::Failed, &failure.message)),
             Err(error) => Err(self.fail(Exit::Failed, &error.to_string())),
         }
+    }
+
+    fn publish_from(
+        &self,
+        journal: Journal,
+        settings: Publishing,
+    ) -> Result<(Services, Option<Publisher>), Exit> {
+        let settings = publisher_settings(settings.apps, settings.record, settings.kafka);
+        let failed = |error: StartError| self.fail(Exit::Failed, &error.to_string());
+        let publishes = self.alone == Alone::Publish;
+        let sink: Arc<dyn Sink> = Arc::new(Silent);
+        let replayer = Replayer::new(
+            journal.clone(),
+            settings.clone(),
+            Arc::clone(&sink),
+            publishes,
+        );
+        let services = Services {
+            journal: journal.clone(),
+            replayer: Some(replayer.map_err(failed)?),
+            ingest: None,
+        };
+        let publisher = match publishes {
+            true => Some(Publisher::start(journal, settings, sink).map_err(failed)?),
+            false => None,
+        };
+        Ok((services, publisher))
+    }
+
+    fn judge_for(&self, journal: Journal, settings: Judging) -> Result<Services, Exit> {
+        let failed = |error: &dyn std::error::Error| self.fail(Exit::Failed, &error.to_string());
+        let apps = settings.apps.iter().map(|app| app.name.as_str());
+        // Nobody scrapes them.
+        let metrics = Arc::new(Metrics::new(apps, "none").map_err(|error| failed(&error))?);
+        let (dir, bytes) = (&settings.journal.dir, settings.rejected_ring_bytes);
+        let ring = rejected::beside(&journal, dir, bytes, metrics.ring.clone())
+            .map_err(|error| failed(&error))?;
+        let ingest = Ingest::new(
+            journal.clone(),
+            &settings.apps,
+            settings.duplicate_window,
+            metrics,
+        );
+        let ingest = ingest.map_err(|error| failed(&error))?.with_ring(ring);
+        Ok(Services {
+            journal,
+            replayer: None,
+            ingest: Some(Arc::new(ingest)),
+        })
     }
 
     /// Cancels at the first signal; comes true at the second.

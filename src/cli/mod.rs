@@ -9,6 +9,7 @@ mod healthcheck;
 mod inspect;
 mod journal;
 mod replay;
+mod reverify;
 mod schema;
 mod selection;
 mod send;
@@ -111,6 +112,9 @@ enum Command {
     /// Publishes deliveries of the journal again, with the same ids
     #[command(after_help = replay::HELP)]
     Replay(replay::Options),
+    /// Judges again what was rejected for its signature, and journals what a secret in force proves
+    #[command(after_help = reverify::HELP)]
+    Reverify(reverify::Options),
     /// Waits until everything that is in the journal now is published
     #[command(after_help = drain::HELP)]
     Drain(drain::Options),
@@ -158,6 +162,7 @@ impl Cli {
             Command::Inspect(options) => inspect::run(options, variables),
             Command::Stats(options) => stats::run(options, variables),
             Command::Replay(options) => replay::run(options, variables),
+            Command::Reverify(options) => reverify::run(options, variables),
             Command::Drain(options) => drain::run(options, variables),
             Command::Schema(options) => schema::run(options),
             Command::Journal(command) => journal::run(command, variables),

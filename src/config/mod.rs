@@ -33,6 +33,9 @@ const RECORD_HEADROOM: u64 = 16 << 10;
 /// The smallest segment: a few full-sized groups.
 const MIN_SEGMENT_BYTES: u64 = 64 << 10;
 
+/// The largest ring of rejected deliveries: its index is held in memory, and takes up to a third of that.
+const MAX_RING_BYTES: u64 = 4 << 30;
+
 /// The checked configuration of `serve`.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -52,6 +55,8 @@ pub struct Config {
     pub kafka: Kafka,
     /// Deliveries among which a repeat is recognised.
     pub duplicate_window: usize,
+    /// Bytes that rejected deliveries may take on disk; 0: none is kept.
+    pub rejected_ring_bytes: u64,
     /// Time between SIGTERM and closing the ingress.
     pub shutdown_delay: Duration,
     /// Variables with our prefix that name no setting, each with the nearest that does.
@@ -137,7 +142,8 @@ impl Config {
         let record = kafka::record_settings(&mut env, &names);
         let kafka = kafka::settings(&mut env);
         let config = Self {
-            duplicate_window: env.number("DUPLICATE_WINDOW", 0..=10_000_000),
+            duplicate_window: duplicate_window(&mut env),
+            rejected_ring_bytes: rejected_ring_bytes(&mut env),
             shutdown_delay: Duration::from_secs(env.number("SHUTDOWN_DELAY_SECONDS", 0..=3600)),
             unknown: env
                 .unknown
@@ -207,6 +213,38 @@ impl Publishing {
         };
         if env.problems.is_empty() {
             Ok(publishing)
+        } else {
+            env.tell_misspelt();
+            Err(ConfigError(env.problems))
+        }
+    }
+}
+
+/// What it takes to judge again what was rejected, and nothing of Kafka: for `reverify` where no bridge runs.
+#[derive(Debug, Clone)]
+pub struct Judging {
+    /// The apps and their secrets.
+    pub apps: Vec<App>,
+    /// The journal.
+    pub journal: journal::Options,
+    /// See [`Config::duplicate_window`].
+    pub duplicate_window: usize,
+    /// See [`Config::rejected_ring_bytes`].
+    pub rejected_ring_bytes: u64,
+}
+
+impl Judging {
+    /// Reads and checks the settings that it takes; what is wrong with others is of no concern.
+    pub fn read(variables: Variables) -> Result<Self, ConfigError> {
+        let mut env = Environment::new(variables);
+        let judging = Self {
+            apps: apps::read(&mut env),
+            journal: journal_options(&mut env),
+            duplicate_window: duplicate_window(&mut env),
+            rejected_ring_bytes: rejected_ring_bytes(&mut env),
+        };
+        if env.problems.is_empty() {
+            Ok(judging)
         } else {
             env.tell_misspelt();
             Err(ConfigError(env.problems))
@@ -323,6 +361,14 @@ fn http(env: &mut Environment) -> Http {
             cores
         },
     }
+}
+
+fn duplicate_window(env: &mut Environment) -> usize {
+    env.number("DUPLICATE_WINDOW", 0..=10_000_000)
+}
+
+fn rejected_ring_bytes(env: &mut Environment) -> u64 {
+    env.bytes("REJECTED_RING_BYTES", 0..=MAX_RING_BYTES)
 }
 
 fn journal_options(env: &mut Environment) -> journal::Options {

@@ -102,6 +102,8 @@ settings! {
         "Largest body, inflated. Must stay 16 KiB below the property `message.max.bytes`; with `SIGNATURE_HEADERS` that holds for 1.75 times as much.";
     duplicate_window: "DUPLICATE_WINDOW" = Some("100000"), false,
         "Deliveries among which a repeat is recognised; 0 switches that off.";
+    rejected_ring_bytes: "REJECTED_RING_BYTES" = Some("64MiB"), false,
+        "Disk space for deliveries rejected as `signature_wrong`, kept to be judged again; up to 4 GiB, 0 keeps none.";
     header_timeout_seconds: "HEADER_TIMEOUT_SECONDS" = Some("5"), false,
         "Time for a request's head, then 408.";
     body_timeout_seconds: "BODY_TIMEOUT_SECONDS" = Some("10"), false,

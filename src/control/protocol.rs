@@ -30,6 +30,8 @@ pub struct Request {
 pub enum Verb {
     /// Wait until what is in the journal now is published.
     Drain(super::drain::Wish),
+    /// Judge again what was rejected.
+    Reverify(crate::ingest::reverify::Wish),
     /// Publish deliveries again.
     Replay(Box<crate::publisher::replay::Wish>),
 }

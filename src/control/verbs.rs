@@ -2,18 +2,23 @@
 
 use super::drain;
 use super::protocol::{Failure, FailureKind, Verb};
+use crate::ingest::Ingest;
+use crate::ingest::reverify::ReverifyError;
 use crate::journal::Journal;
 use crate::publisher::replay::{ReplayError, Replayer};
 use crate::work::Work;
 use serde::Serialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What verbs work with.
 pub struct Services {
     /// The journal, open for writing.
     pub journal: Journal,
-    /// Publishes again.
-    pub replayer: Replayer,
+    /// Publishes again; `None` in a command that has opened the journal for another verb.
+    pub replayer: Option<Replayer>,
+    /// Judges again; `None` likewise.
+    pub ingest: Option<Arc<Ingest>>,
 }
 
 /// Carries `verb` out to its end, or until `work` is told to stop. Blocks: a thread of its own is best.
@@ -23,11 +28,34 @@ pub struct Services {
 pub fn perform(verb: Verb, services: &Services, work: &mut Work) -> Result<Value, Failure> {
     match verb {
         Verb::Drain(wish) => told(&drain::drain(&services.journal, wish, work)),
-        Verb::Replay(wish) => match services.replayer.replay(&wish, work) {
-            Ok(summary) => told(&summary),
-            Err(error) => Err(refusal(&error)),
-        },
+        Verb::Reverify(wish) => {
+            let ingest = services.ingest.as_ref().ok_or_else(not_here)?;
+            match ingest.reverify(wish, work) {
+                Ok(sum) => told(&sum),
+                Err(error) => Err(unjudged(&error)),
+            }
+        }
+        Verb::Replay(wish) => {
+            let replayer = services.replayer.as_ref().ok_or_else(not_here)?;
+            match replayer.replay(&wish, work) {
+                Ok(summary) => told(&summary),
+                Err(error) => Err(refusal(&error)),
+            }
+        }
     }
+}
+
+fn not_here() -> Failure {
+    Failure::new(FailureKind::Failed, "it cannot be done here")
+}
+
+fn unjudged(error: &ReverifyError) -> Failure {
+    let kind = match error {
+        ReverifyError::Busy => FailureKind::Busy,
+        ReverifyError::Off => FailureKind::Failed,
+        ReverifyError::Unavailable => FailureKind::Io,
+    };
+    Failure::new(kind, error.to_string())
 }
 
 fn refusal(error: &ReplayError) -> Failure {

@@ -2,6 +2,9 @@
 //!
 //! It stands on the path of the 202, so it judges no syntax: on a payload that is no JSON it may see something or nothing.
 //! Whoever acts on it (a duplicate is answered and not stored) has the payload understood first.
+//!
+//! The same look serves for what a body or payload that is *not* proven claims to be about: which app, which installation. Of these
+//! only hashes are handed out, to be compared with those of proven deliveries.
 
 use super::event::{self, EventKind};
 use super::tag::Tag;
@@ -14,6 +17,8 @@ pub struct Glance {
     pub kind: Option<EventKind>,
     /// A hash of the installation's id, where there is one.
     pub installation: Option<u64>,
+    /// A hash of the app's id, where there is one.
+    pub app_id: Option<u64>,
     /// Whether a field that stands both outside and inside `signedData` differs.
     pub outer_mismatch: bool,
 }
@@ -26,7 +31,8 @@ pub fn glance(body: &[u8], signed_data: &str) -> Glance {
     let outer = View::of(as_text(body).unwrap_or_default());
     Glance {
         kind: inner.kind(),
-        installation: inner.installation_hash(),
+        installation: hash_of_id(inner.fields.get(field::INSTALLATION_ID).copied().flatten()),
+        app_id: hash_of_id(inner.app_id),
         outer_mismatch: outer.contradicts(&inner),
     }
 }
@@ -56,6 +62,57 @@ pub fn names(signed_data: &str) -> Names {
     }
 }
 
+/// What a delivery names, proven or not: hashes of its app's and its installation's id, where there are such.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Named {
+    /// Of `installation.appId`.
+    pub app_id: Option<u64>,
+    /// Of `installation.id`.
+    pub installation: Option<u64>,
+}
+
+impl Named {
+    /// What the outer body names, which nobody has signed: a hint, and cheap to have.
+    pub fn outside(body: &[u8]) -> Self {
+        Self::of(as_text(body).unwrap_or_default())
+    }
+
+    /// What the payload in this `signedData` (already unescaped) names.
+    pub fn inside(signed_data: &str) -> Self {
+        let payload = signed_data::decode(signed_data);
+        Self::of(payload.as_deref().and_then(as_text).unwrap_or_default())
+    }
+
+    fn of(text: &str) -> Self {
+        let mut view = View::default();
+        let installation =
+            json::members(text).find(|member| json::string_is(member.key, "installation"));
+        if let Some(installation) = installation {
+            view.see_installation(installation.value);
+        }
+        Self {
+            app_id: hash_of_id(view.app_id),
+            installation: hash_of_id(view.fields.get(field::INSTALLATION_ID).copied().flatten()),
+        }
+    }
+}
+
+impl From<&Glance> for Named {
+    fn from(glance: &Glance) -> Self {
+        Self {
+            app_id: glance.app_id,
+            installation: glance.installation,
+        }
+    }
+}
+
+/// Of a non-empty string; nothing else is an id.
+fn hash_of_id(token: Option<&str>) -> Option<u64> {
+    let token = token.filter(|token| json::is_string(token))?;
+    let id = json::unescape(token);
+    (!id.is_empty()).then(|| Tag::id_hash(&id))
+}
+
 fn as_text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
@@ -83,6 +140,8 @@ struct View<'a> {
     odd: [Option<&'a str>; 4],
     /// The same four: present and an object.
     objects: [bool; 4],
+    /// `installation.appId`; not compared.
+    app_id: Option<&'a str>,
 }
 
 impl<'a> View<'a> {
@@ -108,6 +167,9 @@ impl<'a> View<'a> {
         for member in json::members(installation) {
             match &*json::unescape(member.key) {
                 "id" => self.set(field::INSTALLATION_ID, member.value),
+                "appId" => {
+                    self.app_id.get_or_insert(member.value);
+                }
                 "organization" if self.enter(1, member.value) => {
                     self.see_id(field::ORGANIZATION_ID, member.value);
                 }
@@ -166,14 +228,6 @@ impl<'a> View<'a> {
         event::is_well_formed(&name).then(|| EventKind::of(&name))
     }
 
-    fn installation_hash(&self) -> Option<u64> {
-        let [_, Some(token), ..] = self.fields else {
-            return None;
-        };
-        let id = json::is_string(token).then(|| json::unescape(token))?;
-        (!id.is_empty()).then(|| Tag::installation_hash(&id))
-    }
-
     /// Whether something that stands here differs from `signed`; what is absent here contradicts nothing.
     fn contradicts(&self, signed: &Self) -> bool {
         let fields = self.fields.iter().zip(&signed.fields);
@@ -214,8 +268,12 @@ mod tests {
     fn kind_and_installation_are_seen() {
         let seen = look("{}", SIGNED);
         assert_eq!(seen.kind, Some(EventKind::OrganizationTransaction));
-        assert_eq!(seen.installation, Some(Tag::installation_hash("i")));
+        assert_eq!(seen.installation, Some(Tag::id_hash("i")));
         assert!(!seen.outer_mismatch);
+        assert_eq!(
+            look("{}", r#"{"installation":{"app\u0049d":"a\u0062c"}}"#).app_id,
+            Some(Tag::id_hash("abc"))
+        );
         assert_eq!(
             look("{}", r#"{"event":"inst\u0061lled"}"#).kind,
             Some(EventKind::Installed)
@@ -318,5 +376,35 @@ mod tests {
         }
         let outer = r#"{"installation":{"organization":{"id":"o"}}}"#;
         assert!(look(outer, r#"{"event":"installed","installation":{"id":"i"}}"#).outer_mismatch);
+    }
+
+    #[test]
+    fn what_is_named_is_the_same_inside_outside_and_in_a_glance() {
+        let payload =
+            r#"{"event":"x","installation":{"organization":{"id":"o"},"id":"i","appId":"a"}}"#;
+        let named = Named {
+            app_id: Some(Tag::id_hash("a")),
+            installation: Some(Tag::id_hash("i")),
+        };
+        assert_eq!(Named::outside(payload.as_bytes()), named);
+        assert_eq!(Named::inside(&BASE64_STANDARD.encode(payload)), named);
+        assert_eq!(Named::from(&look("{}", payload)), named);
+    }
+
+    #[test]
+    fn what_is_no_id_names_nothing() {
+        for text in [
+            "",
+            "[]",
+            r#"{"appId":"a","id":"i"}"#,
+            r#"{"installation":"a"}"#,
+            r#"{"installation":{"appId":"","id":7}}"#,
+            r#"{"installation":{"appId":null,"id":{"id":"i"}}}"#,
+            r#"{"nested":{"installation":{"appId":"a","id":"i"}}}"#,
+        ] {
+            assert_eq!(Named::outside(text.as_bytes()), Named::default(), "{text}");
+        }
+        assert_eq!(Named::outside(b"{\"installation\":\xff}"), Named::default());
+        assert_eq!(Named::inside("not base64!"), Named::default());
     }
 }

@@ -63,8 +63,8 @@ impl Tag {
         })
     }
 
-    /// The hash that stands for an installation's id.
-    pub fn installation_hash(id: &str) -> u64 {
+    /// The hash that stands for an installation's or an app's id.
+    pub fn id_hash(id: &str) -> u64 {
         id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         })
@@ -123,7 +123,8 @@ mod tests {
     fn tag() -> Tag {
         let glance = Glance {
             kind: Some(EventKind::Suspended),
-            installation: Some(Tag::installation_hash("123")),
+            installation: Some(Tag::id_hash("123")),
+            app_id: None,
             outer_mismatch: true,
         };
         let mut fingerprint = [0; 32];
@@ -152,7 +153,7 @@ mod tests {
         // Test vectors of the FNV specification.
         assert_eq!(Tag::app_hash(""), 0x811c_9dc5);
         assert_eq!(Tag::app_hash("foobar"), 0xbf9c_f968);
-        assert_eq!(Tag::installation_hash("foobar"), 0x8594_4171_f739_67e8);
+        assert_eq!(Tag::id_hash("foobar"), 0x8594_4171_f739_67e8);
     }
 
     #[test]

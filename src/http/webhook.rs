@@ -28,7 +28,7 @@ const MAX_KEPT_HEADER: usize = 256;
 /// What the ingress needs.
 pub struct Ingress {
     /// The use case.
-    pub ingest: Ingest,
+    pub ingest: Arc<Ingest>,
     /// For requests that name no app, and the time of each request.
     pub metrics: Arc<Metrics>,
     /// Counts the requests under way, for the shutdown.
@@ -113,6 +113,7 @@ async fn deliver(
         signatures: &signatures,
         headers: &kept,
         body: &body,
+        peer: request.peer_addr().map(|address| address.ip()),
     };
     Ok(ingress.ingest.take(app, arrival).await?)
 }

@@ -3,27 +3,34 @@
 //! verify → recognise a repeat → append to the journal → wait for the sync → receipt. A receipt is given only for what is on stable
 //! storage. Deciding whether a delivery is a repeat and taking its place in the journal are one critical section, so that of two
 //! concurrent twins one is stored and the other waits for it and shares its outcome.
+//!
+//! What is rejected for its signature alone is offered to the ring of rejected deliveries, and takes the same way from there once a
+//! secret proves it (`reverify`).
 
 mod gate;
 mod ids;
 mod last_accepted;
 mod notice;
+pub mod reverify;
 
 use crate::config::App;
 use crate::domain::delivery::{Delivery, Millis};
 use crate::domain::duplicate::Sighting;
 use crate::domain::envelope::Envelope;
-use crate::domain::glance::{Glance, glance};
+use crate::domain::glance::{Glance, Named, glance};
 use crate::domain::normalize::{Redaction, normalize};
 use crate::domain::reasons::{Refusal, Rejection};
 use crate::domain::signature::{SecretSet, Signature, Verified, verify};
 use crate::domain::tag::Tag;
 use crate::journal::{Append, AppendError, Journal};
 use crate::metrics::{AppMetrics, Metrics};
+use crate::rejected::{Peer, Rejected, Ring};
 use gate::{Gate, Outcome};
 use notice::Notices;
 use parking_lot::{Mutex, MutexGuard, RwLock};
+pub use reverify::{Reverified, Reverifier};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -59,6 +66,8 @@ pub struct Arrival<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
     /// The body.
     pub body: &'a [u8],
+    /// The other end of the connection.
+    pub peer: Option<IpAddr>,
 }
 
 /// Takes deliveries. Shared by all workers.
@@ -67,6 +76,9 @@ pub struct Ingest {
     gate: Arc<Mutex<Gate>>,
     apps: BTreeMap<String, Arc<AppState>>,
     shared: Arc<Shared>,
+    /// Where rejected deliveries are kept; `None`: they are not.
+    ring: Option<Arc<Ring>>,
+    bell: reverify::Bell,
 }
 
 /// What ingress holds of an app.
@@ -134,7 +146,14 @@ impl Ingest {
                 metrics,
                 notices: Notices::default(),
             }),
+            ring: None,
+            bell: reverify::Bell::default(),
         })
+    }
+
+    /// From now on rejected deliveries go to this ring, if there is one.
+    pub fn with_ring(self, ring: Option<Arc<Ring>>) -> Self {
+        Self { ring, ..self }
     }
 
     /// The app with this name, if its path is open.
@@ -142,10 +161,18 @@ impl Ingest {
         self.apps.get(name)
     }
 
-    /// Puts other secrets of an app in force, for every delivery from now on.
+    /// Puts other secrets of an app in force, for every delivery from now on, and has what was rejected judged again.
     pub fn replace_secrets(&self, app: &str, secrets: &SecretSet) {
         if let Some(app) = self.app(app) {
             *app.secrets.write() = Arc::new(secrets.clone());
+            self.bell.ring();
+        }
+    }
+
+    /// Ends the ring of rejected deliveries, in order: what waits is stored.
+    pub fn close(&self) {
+        if let Some(ring) = &self.ring {
+            ring.close();
         }
     }
 
@@ -161,18 +188,43 @@ impl Ingest {
         app: &Arc<AppState>,
         arrival: Arrival<'_>,
     ) -> Result<Receipt, IngestError> {
-        let verified = prove(app, arrival).inspect_err(|reason| self.rejected(app, *reason))?;
-        app.metrics.secret_matched(verified.secret_position());
-        let glance = glance(arrival.body, verified.envelope().signed_data());
-        if glance.outer_mismatch {
-            self.shared.metrics.outer_mismatch.inc();
-        }
-        let receipt = match self.admit(app, arrival, &verified, &glance)? {
+        let verified = self
+            .prove(app, arrival)
+            .inspect_err(|reason| self.rejected(app, *reason))?;
+        let (glance, admission) = self.admit(app, arrival, &verified, Came::Now)?;
+        let receipt = match admission {
             Admission::Repeat(first) => return Ok(Receipt::Duplicate(first)),
-            Admission::Stored(outcome) => outcome.await.map(|id| id.map(Receipt::Accepted)),
+            Admission::Stored(outcome) => {
+                if let Some(ring) = &self.ring {
+                    ring.learn(&app.name, Named::from(&glance), Peer::of(arrival.peer));
+                }
+                outcome.await.map(|id| id.map(Receipt::Accepted))
+            }
             Admission::Twin(outcome) => outcome.await.map(|id| id.map(Receipt::Duplicate)),
         };
         Ok(receipt.unwrap_or(Err(Refusal::ShuttingDown))?)
+    }
+
+    /// Envelope, signature, secret: in the order of the HTTP contract. What fails for the secret alone is kept.
+    fn prove<'a>(&self, app: &AppState, arrival: Arrival<'a>) -> Result<Verified<'a>, Rejection> {
+        let envelope = Envelope::parse(arrival.body)?;
+        let signature = Signature::from_headers(arrival.signatures.iter().copied())?;
+        let secrets = app.secrets();
+        verify(envelope, signature, &secrets).inspect_err(|_| {
+            let Some(ring) = &self.ring else { return };
+            ring.offer(Rejected {
+                app: &app.name,
+                at: wall_clock(),
+                peer: Peer::of(arrival.peer),
+                signature,
+                headers: arrival.headers,
+                body: arrival.body,
+            });
+            // The secrets changed in between: those kept may have been judged again just before this one.
+            if !Arc::ptr_eq(&secrets, &app.secrets()) {
+                self.bell.ring();
+            }
+        })
     }
 
     /// A repeat is recognised, or the delivery takes its place in the journal. Everything is counted here or when the append has
@@ -182,20 +234,27 @@ impl Ingest {
         app: &Arc<AppState>,
         arrival: Arrival<'_>,
         verified: &Verified<'_>,
-        glance: &Glance,
-    ) -> Result<Admission, Refusal> {
+        came: Came,
+    ) -> Result<(Glance, Admission), Refusal> {
+        app.metrics.secret_matched(verified.secret_position());
+        let glance = glance(arrival.body, verified.envelope().signed_data());
+        if glance.outer_mismatch {
+            self.shared.metrics.outer_mismatch.inc();
+        }
         let now = wall_clock();
-        let tag = Tag::new(glance, now, &app.name, &verified.envelope().fingerprint());
+        let at = came.at(now);
+        let tag = Tag::new(&glance, at, &app.name, &verified.envelope().fingerprint());
         let mut bytes = encode(app, arrival, verified, &tag);
         let (send, receive) = oneshot::channel();
         let mut gate = match self.pass(&tag, verified) {
             Pass::First(gate) => gate,
             Pass::Repeat(first) => {
                 app.metrics.duplicate();
-                return Ok(Admission::Repeat(first));
+                return Ok((glance, Admission::Repeat(first)));
             }
-            Pass::Twin(outcome) => return Ok(Admission::Twin(outcome)),
+            Pass::Twin(outcome) => return Ok((glance, Admission::Twin(outcome))),
         };
+        // Whenever it came: ids are in the order of the journal.
         let id = gate.next_id(now);
         Delivery::set_id(bytes.get_mut(Tag::LENGTH..).unwrap_or_default(), id);
         let entry = gate.remember(&tag, id);
@@ -212,12 +271,16 @@ impl Ingest {
                 match outcome {
                     Ok(_) => {
                         app.metrics.accepted(kind);
-                        app.accepted_at(now);
+                        app.accepted_at(at);
+                        shared.accepted(came);
                         let waited = queued.elapsed().as_secs_f64();
                         shared.metrics.journal_append.observe(waited);
                         (0..twins).for_each(|_| app.metrics.duplicate());
                     }
-                    Err(refusal) => (0..=twins).for_each(|_| shared.refused(&app, refusal)),
+                    Err(refusal) => {
+                        shared.refused(&app, refusal, came);
+                        (0..twins).for_each(|_| shared.refused(&app, refusal, Came::Now));
+                    }
                 }
                 // The caller may have gone away; the delivery is stored all the same.
                 let _ = send.send(outcome);
@@ -231,10 +294,10 @@ impl Ingest {
         self.journal.append(append).map_err(|error| {
             let refusal = refusal(error);
             gate.settle(entry, id, Err(refusal));
-            self.shared.refused(app, refusal);
+            self.shared.refused(app, refusal, came);
             refusal
         })?;
-        Ok(Admission::Stored(receive))
+        Ok((glance, Admission::Stored(receive)))
     }
 
     /// The critical section's beginning: whoever is told to be the first holds the gate, and nobody overtakes.
@@ -270,9 +333,37 @@ struct Shared {
 }
 
 impl Shared {
-    fn refused(&self, app: &AppState, refusal: Refusal) {
-        self.metrics.refused(refusal);
-        self.notices.refused(&app.name, refusal);
+    fn accepted(&self, came: Came) {
+        if let Came::Before(_) = came {
+            self.metrics.reverified.inc();
+        }
+    }
+
+    fn refused(&self, app: &AppState, refusal: Refusal, came: Came) {
+        // One that came before is still kept: nothing is lost.
+        if let Came::Now = came {
+            self.metrics.refused(refusal);
+            self.notices.refused(&app.name, refusal);
+        }
+    }
+}
+
+/// When a delivery came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// Just now.
+    Now,
+    /// At that time, and was rejected then.
+    Before(Millis),
+}
+
+impl Came {
+    /// The time that is kept as that of acceptance.
+    fn at(self, now: Millis) -> Millis {
+        match self {
+            Self::Now => now,
+            Self::Before(at) => at,
+        }
     }
 }
 
@@ -312,13 +403,6 @@ fn encode(app: &AppState, arrival: Arrival<'_>, verified: &Verified<'_>, tag: &T
     }
     .encode(&mut bytes);
     bytes
-}
-
-/// Envelope, signature, secret: in the order of the HTTP contract.
-fn prove<'a>(app: &AppState, arrival: Arrival<'a>) -> Result<Verified<'a>, Rejection> {
-    let envelope = Envelope::parse(arrival.body)?;
-    let signature = Signature::from_headers(arrival.signatures.iter().copied())?;
-    verify(envelope, signature, &app.secrets())
 }
 
 fn refusal(error: AppendError) -> Refusal {

@@ -36,6 +36,10 @@ definitions! {
     "deliveries_rejected_total" counter ["app", "reason"] "Deliveries turned away at the door, unproven.";
     "deliveries_duplicate_total" counter ["app"] "Deliveries answered as repeats of one already stored.";
     "deliveries_refused_total" counter ["reason"] "Proven deliveries that could not be stored: ICR will not send them again.";
+    "deliveries_reverified_total" counter [] "Rejected deliveries that were kept, proven later and stored; they count as accepted too.";
+    "rejected_ring_bytes" gauge [] "Bytes of rejected deliveries that are kept on disk, to be judged again.";
+    "rejected_ring_capacity_bytes" gauge [] "Bytes that these may take; 0: none is kept.";
+    "rejected_ring_dropped_total" counter [] "Deliveries rejected as `signature_wrong` that are not or no longer kept: no room, share or disk for them.";
     "outer_mismatch_total" counter [] "Deliveries whose unsigned outer body differs from the signed payload.";
     "secret_matched_total" counter ["app", "position"] "Proofs by position of the secret that matched: 0 is the current one.";
     "secret_reload_failures_total" counter [] "Attempts to read a secret file again that failed; the last good secrets stay in force.";

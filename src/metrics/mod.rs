@@ -39,9 +39,24 @@ pub struct Metrics {
     pub outer_mismatch: IntCounter,
     /// A secret file could not be read again.
     pub secret_reload_failures: IntCounter,
+    /// What the ring of rejected deliveries reports.
+    pub ring: RingMetrics,
+    /// A rejected delivery was proven later and stored.
+    pub reverified: IntCounter,
     /// What the publisher reports.
     pub publishing: PublishingMetrics,
     journal: JournalGauges,
+}
+
+/// What the ring of rejected deliveries reports.
+#[derive(Clone)]
+pub struct RingMetrics {
+    /// Bytes that kept deliveries take on disk.
+    pub bytes: IntGauge,
+    /// Bytes that they may take.
+    pub capacity: IntGauge,
+    /// Those that are not or no longer kept.
+    pub dropped: IntCounter,
 }
 
 /// Gauges that are set when metrics are collected.
@@ -114,6 +129,12 @@ impl Metrics {
             journal_sync: new.histogram("journal_sync_seconds", SECONDS)?,
             outer_mismatch: new.counter("outer_mismatch_total")?,
             secret_reload_failures: new.counter("secret_reload_failures_total")?,
+            ring: RingMetrics {
+                bytes: new.gauge("rejected_ring_bytes")?,
+                capacity: new.gauge("rejected_ring_capacity_bytes")?,
+                dropped: new.counter("rejected_ring_dropped_total")?,
+            },
+            reverified: new.counter("deliveries_reverified_total")?,
             publishing: PublishingMetrics::new(&new, topic, LONG_SECONDS)?,
             journal: JournalGauges {
                 pending: new.gauge("journal_pending_deliveries")?,

@@ -21,6 +21,7 @@ mod metrics;
 mod promtool;
 mod publisher;
 mod real_kafka;
+mod rejected;
 mod secrets;
 mod signature_headers;
 mod support;

@@ -2,6 +2,7 @@
 
 mod drain;
 mod replay;
+mod reverify;
 mod socket;
 
 use crate::support::app::SECRET;

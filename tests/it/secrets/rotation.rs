@@ -26,6 +26,12 @@ fn rotates(rig: &Rig, mut replace: impl FnMut(&str)) {
             .maybe(&position(number))
             .unwrap_or(0.0)
     };
+    // What was refused until then is judged again, and proven.
+    eventually("it is", || {
+        let metrics = rig.bridge().metrics();
+        let back = metrics.value("deliveries_reverified_total");
+        (back == metrics.sum("deliveries_rejected_total")).then_some(())
+    });
     let before = (matched(0), matched(1));
     for secret in [NEW, NEW, NEW, OLD, OLD] {
         assert_eq!(rig.status(secret), 202);

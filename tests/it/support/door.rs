@@ -59,7 +59,7 @@ impl Door {
         )
         .unwrap();
         let ingress = Ingress {
-            ingest,
+            ingest: Arc::new(ingest),
             metrics: Arc::clone(&metrics),
             in_flight: InFlight::default(),
             connections: Connections::default(),

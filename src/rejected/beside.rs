@@ -1,0 +1,57 @@
+//! The ring of an open journal: in its folder, under its lock, and never in its way.
+
+use super::{FOLDER, Options, Ring, Space, blocks};
+use crate::journal::storage::{Disk, Storage};
+use crate::journal::{AppendError, Journal};
+use crate::metrics::RingMetrics;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Starts the ring of the journal in `dir`, for so many bytes. `None` for 0: then none is kept, and what was kept is deleted.
+///
+/// # Errors
+/// The ring's thread cannot be started.
+pub fn beside(
+    journal: &Journal,
+    dir: &Path,
+    bytes: u64,
+    metrics: RingMetrics,
+) -> io::Result<Option<Arc<Ring>>> {
+    if bytes == 0 {
+        clear(&Disk, dir);
+        return Ok(None);
+    }
+    let options = Options {
+        journal: dir.to_owned(),
+        capacity: bytes,
+    };
+    let journal = journal.clone();
+    let space = move || {
+        let status = journal.status();
+        Space {
+            may_grow: !status.low_water,
+            starving: status.storable == Err(AppendError::DiskFull),
+        }
+    };
+    let ring = Ring::start(Arc::new(Disk), options, space, metrics)?;
+    Ok(Some(Arc::new(ring)))
+}
+
+/// Removes what an earlier ring has left, for one that is switched off.
+fn clear(storage: &dyn Storage, journal: &Path) {
+    let dir = journal.join(FOLDER);
+    let removed = match storage.remove(&dir.join(blocks::NAME)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        removed => removed.and_then(|()| storage.sync_dir(&dir)),
+    };
+    match removed {
+        Ok(()) => tracing::info!(
+            "the rejected deliveries that were kept are deleted: ICR_BRIDGE_REJECTED_RING_BYTES is 0"
+        ),
+        Err(error) => tracing::warn!(
+            "{}: the rejected deliveries that were kept cannot be deleted: {error}",
+            dir.display()
+        ),
+    }
+}

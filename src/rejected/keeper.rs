@@ -1,0 +1,227 @@
+//! The ring's own thread: it opens the file, stores what waits, makes it durable, and says what is happening.
+
+use super::shelf::{Amount, Candidate, Put, Shelf};
+use super::{Inner, Space};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How often everything is looked after: so much of what was kept may be lost with the power. A crash of the process alone loses only
+/// what still waited.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How many are stored under one lock.
+const BATCH: usize = 64;
+
+/// Between two lines about the same, and between two writes of what proven deliveries have named.
+const SELDOM: Duration = Duration::from_secs(60);
+
+pub(super) struct Keeper {
+    inner: Arc<Inner>,
+    space: Space,
+    ticked: Option<Instant>,
+    saved: Option<Instant>,
+    told: Option<Instant>,
+    /// As of the last line.
+    told_amount: Amount,
+    complained: Option<Instant>,
+}
+
+impl Keeper {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self {
+            space: inner.space(),
+            inner,
+            ticked: None,
+            saved: None,
+            told: None,
+            told_amount: Amount::default(),
+            complained: None,
+        }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        if self.open() {
+            while self.inner.queue.take(&mut batch, BATCH, TICK) {
+                self.store(&mut batch);
+                if self.ticked.is_none_or(|at| at.elapsed() >= TICK) {
+                    self.ticked = Some(Instant::now());
+                    self.look_after();
+                }
+            }
+            self.saved = None;
+            self.look_after();
+        }
+    }
+
+    /// Opens the file, however often that must be tried; false if the bridge leaves meanwhile.
+    fn open(&mut self) -> bool {
+        loop {
+            match self.try_open() {
+                Ok(()) => {
+                    self.inner.queue.set_stuck(false);
+                    self.inner.queue.done(1, 0);
+                    return true;
+                }
+                Err(error) => {
+                    self.inner.queue.set_stuck(true);
+                    self.complain(&format!(
+                        "cannot be opened ({error}); nothing is kept until it can"
+                    ));
+                }
+            }
+            if self.inner.queue.wait_closed(TICK) {
+                return false;
+            }
+        }
+    }
+
+    fn try_open(&mut self) -> std::io::Result<()> {
+        let inner = &self.inner;
+        inner.load_known()?;
+        let judge = |bytes| inner.candidate(bytes);
+        let shelf = Shelf::open(
+            Arc::clone(&inner.storage),
+            &inner.dir,
+            inner.capacity,
+            judge,
+        )?;
+        *inner.shelf.lock() = Some(shelf);
+        self.show();
+        Ok(())
+    }
+
+    fn store(&mut self, batch: &mut Vec<(Vec<u8>, usize)>) {
+        if batch.is_empty() {
+            return;
+        }
+        self.space = self.inner.space();
+        let count = batch.len();
+        let bytes = batch.iter().map(|(_, bytes)| bytes).sum();
+        let judge = |(bytes, _)| self.inner.candidate(bytes);
+        let candidates: Vec<Candidate> = batch.drain(..).filter_map(judge).collect();
+        let mut failed = false;
+        if let Some(shelf) = self.inner.shelf.lock().as_mut() {
+            for candidate in &candidates {
+                match shelf.put(candidate, self.space.may_grow) {
+                    Put::There => {}
+                    Put::Kept { evicted } => self.inner.metrics.dropped.inc_by(evicted),
+                    Put::NoRoom => self.inner.metrics.dropped.inc(),
+                    Put::Failed => {
+                        failed = true;
+                        self.inner.metrics.dropped.inc();
+                    }
+                }
+            }
+        }
+        if failed {
+            self.complain("cannot be written; what comes meanwhile is not kept");
+        }
+        self.show();
+        self.inner.queue.done(count, bytes);
+    }
+
+    /// What is due once a second, and at the end.
+    fn look_after(&mut self) {
+        self.space = self.inner.space();
+        let starving = self.space.starving;
+        let mut troubles = Vec::new();
+        if let Some(shelf) = self.inner.shelf.lock().as_mut() {
+            if starving && shelf.file_bytes() > 0 {
+                match shelf.give_way() {
+                    Ok(0) => {}
+                    Ok(dropped) => {
+                        self.inner.metrics.dropped.inc_by(dropped);
+                        troubles.push(format!("gave way to the journal, whose disk is full: {dropped} deliveries that name no appId proven before are gone"));
+                    }
+                    Err(error) => troubles.push(format!("cannot give way to the journal: {error}")),
+                }
+            }
+            if let Err(error) = shelf.sync() {
+                troubles.push(format!(
+                    "cannot be synced ({error}); a power cut may take what was kept"
+                ));
+            }
+        }
+        if !starving && self.saved.is_none_or(|at| at.elapsed() >= SELDOM) {
+            match self.inner.save_known() {
+                Ok(true) => self.saved = Some(Instant::now()),
+                Ok(false) => {}
+                Err(error) => troubles.push(format!("cannot note what was proven ({error})")),
+            }
+        }
+        troubles.iter().for_each(|trouble| self.complain(trouble));
+        self.show();
+        self.tell();
+    }
+
+    /// Sets what others look at.
+    fn show(&self) {
+        let (amount, roomy) = match self.inner.shelf.lock().as_ref() {
+            Some(shelf) => (shelf.amount(), shelf.is_roomy(self.space.may_grow)),
+            None => return,
+        };
+        let bytes = i64::try_from(amount.bytes).unwrap_or(i64::MAX);
+        self.inner.metrics.bytes.set(bytes);
+        self.inner.roomy.store(roomy, Ordering::Relaxed);
+    }
+
+    /// A line when more is kept than at the last one, once in a while.
+    fn tell(&mut self) {
+        let Some(amount) = self.inner.shelf.lock().as_ref().map(Shelf::amount) else {
+            return;
+        };
+        let last = self.told_amount;
+        let grown = amount.familiar > last.familiar || amount.strangers > last.strangers;
+        if !grown {
+            self.told_amount = amount;
+            return;
+        }
+        if self.told.is_some_and(|at| at.elapsed() < SELDOM) {
+            return;
+        }
+        (self.told, self.told_amount) = (Some(Instant::now()), amount);
+        let Amount {
+            familiar,
+            strangers,
+            ..
+        } = amount;
+        let dropped = self.inner.metrics.dropped.get();
+        if familiar > 0 {
+            tracing::warn!(
+                familiar,
+                strangers,
+                dropped,
+                "{familiar} rejected deliveries that name an appId proven before are kept, and {strangers} others ({dropped} were dropped since the start). \
+                 If the secret was changed at ICR, put the new one in force here; `icr-bridge reverify` then judges them again, as a reloaded secret file and a restart do"
+            );
+        } else {
+            tracing::info!(
+                strangers,
+                dropped,
+                "{strangers} rejected deliveries are kept ({dropped} were dropped since the start); none names an appId proven before. \
+                 If they are genuine, put their secret in force here; `icr-bridge reverify` then judges them again"
+            );
+        }
+    }
+
+    fn complain(&mut self, trouble: &str) {
+        if self.complained.is_some_and(|at| at.elapsed() < SELDOM) {
+            return;
+        }
+        self.complained = Some(Instant::now());
+        tracing::warn!(
+            "the ring of rejected deliveries, {}: {trouble}",
+            self.inner.dir.display()
+        );
+    }
+}
+
+impl Drop for Keeper {
+    /// However it ended: nobody is to wait for it any more.
+    fn drop(&mut self) {
+        self.inner.queue.set_stuck(true);
+    }
+}
