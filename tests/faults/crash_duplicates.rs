@@ -2,7 +2,7 @@
 
 use crate::harness::load::Plan;
 use crate::harness::shim::{Call, Rule};
-use crate::harness::stage::WINDOW;
+use crate::harness::stage::{Stage, WINDOW};
 use crate::harness::{Excuse, Fault};
 
 pub const FAULT: Fault = Fault {
@@ -11,6 +11,7 @@ pub const FAULT: Fault = Fault {
     excuse: Excuse::NoProcess("nobody listens between the kill and the restart"),
     run: |stage| {
         stage.start();
+        let (mut before, mut most) = (0, 0);
         for round in stage.rounds(3, 30) {
             stage.kafka_away();
             stage.load_on_with(Plan {
@@ -32,8 +33,26 @@ pub const FAULT: Fault = Fault {
             stage.wait_until_killed();
             stage.shim.lift(armed);
             stage.start();
+            stage.settle();
+            let repeated = repeated(stage);
+            let of_this_crash = repeated - before;
+            assert!(
+                of_this_crash <= WINDOW,
+                "{of_this_crash} repeated after one crash"
+            );
+            (before, most) = (repeated, most.max(of_this_crash));
         }
+        stage.note(format!(
+            "at most {most} repeated after one crash, of {WINDOW} that the window allows"
+        ));
         stage.load_on();
         stage.accept(100);
     },
 };
+
+/// Records in the topics beyond one for each delivery in the journal, with nothing pending.
+fn repeated(stage: &Stage) -> u64 {
+    let topics = [&stage.topic, &stage.quarantine];
+    let records: i64 = topics.iter().map(|topic| stage.kafka.count(topic)).sum();
+    records as u64 - stage.stats()["accepted"].as_u64().unwrap()
+}

@@ -149,9 +149,10 @@ fn is_alarmed(stage: &Stage) -> bool {
 
 /// Waits until the cursor says that everything is synced: it does so once a second, and a loss of what it does not know of may go unnoticed.
 fn wait_for_the_cursor(stage: &Stage) {
-    let stats = stage.command(&["stats", "--json"], stage.journal());
-    let stats: serde_json::Value = serde_json::from_slice(&stats.stdout).unwrap();
-    let last = stats["last_sequence"].as_u64().unwrap().to_le_bytes();
+    let last = stage.stats()["last_sequence"]
+        .as_u64()
+        .unwrap()
+        .to_le_bytes();
     eventually("the cursor says how far records are synced", || {
         let bytes = std::fs::read(stage.journal().join("cursor")).unwrap();
         // One of its two slots; see `src/journal/cursor.rs`.

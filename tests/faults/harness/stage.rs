@@ -322,6 +322,12 @@ impl Stage {
         process::run(arguments, &[("JOURNAL_DIR", journal.to_str().unwrap())])
     }
 
+    /// What `icr-bridge stats` says of the journal.
+    pub fn stats(&self) -> serde_json::Value {
+        let output = self.command(&["stats", "--json"], &self.journal);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    }
+
     // Kafka.
 
     /// Takes Kafka away from the bridge alone: connections break and are refused. What is not published then is on disk only, and a loss
@@ -586,14 +592,7 @@ impl Stage {
         if unaccounted != 0.0 {
             violations.push(format!("unaccounted_deliveries is {unaccounted}"));
         }
-        let output = self.command(&["stats", "--json"], &self.journal);
-        let stats: serde_json::Value = match serde_json::from_slice(&output.stdout) {
-            Ok(stats) => stats,
-            Err(error) => {
-                violations.push(format!("stats: {error}: {output:?}"));
-                return violations;
-            }
-        };
+        let stats = self.stats();
         let found = (verdict.published, verdict.quarantined);
         let told = ["published", "quarantined"].map(|name| stats[name].as_u64());
         if stats["pending"] != 0
