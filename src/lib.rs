@@ -24,8 +24,8 @@
 //! [`simulator`] makes deliveries as ICR does, and [`load`] sends them and tells what became of each.
 //!
 //! Dependencies point one way: `main → cli → app → http → ingest → {domain, journal}`, `app → publisher → {survey, domain, journal}`,
-//! `app → secrets → domain`, `{app, cli} → control → publisher`, `cli → survey → {domain, journal}`, `{cli, http} → contract →
-//! domain`.
+//! `app → secrets → domain`, `{app, cli} → control → publisher`, `cli → survey → {domain, journal}`,
+//! `{cli, http} → contract → domain`.
 
 pub mod app;
 pub mod cli;
