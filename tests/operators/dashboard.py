@@ -10,7 +10,6 @@ import json
 import math
 import pathlib
 import re
-import shutil
 import sys
 import time
 
@@ -211,14 +210,13 @@ def main():
                     moved = any(value > 0 for found in results[panel["title"]] for _, series in found for _, value in series)
                     if not moved and panel["title"] not in STILL | ABSENT:
                         problems.append(f"{panel['title']}: nothing but 0")
+                if "--results" in sys.argv:
+                    out = pathlib.Path(sys.argv[sys.argv.index("--results") + 1])
+                    out.write_text(json.dumps({"since": since, "until": until, "results": results}))
                 assert not problems, "\n".join(problems)
                 print(f"{len(panels())} panels have data")
                 check_gauges(prometheus, results)
                 variables(prometheus)
-                if "--results" in sys.argv:
-                    out = pathlib.Path(sys.argv[sys.argv.index("--results") + 1])
-                    out.write_text(json.dumps({"since": since, "until": until, "results": results}))
-                assert "--keep" not in sys.argv or shutil.copytree(folder, "/tmp/dashboard-kept")
 
 
 def variables(prometheus):
