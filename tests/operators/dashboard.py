@@ -166,7 +166,8 @@ def check_gauges(prometheus, results):
     most = lambda title, part="": max(  # noqa: E731
         value for labels, values in by_title[title] if part in json.dumps(labels) for _, value in values if not math.isnan(value)
     )
-    assert most("Pending and held", "pending") == 50, most("Pending and held", "pending")
+    # What waited while Kafka was away.
+    assert most("Pending and held", "pending") >= 50, most("Pending and held", "pending")
     assert 4 < most("Oldest pending, over time") < 120
     assert most("Brokers up") == 1
     assert 0.9 < most("Published in time") <= 1
