@@ -10,7 +10,6 @@ import json
 import math
 import pathlib
 import re
-import shutil
 import sys
 import time
 
@@ -167,7 +166,8 @@ def check_gauges(prometheus, results):
     most = lambda title, part="": max(  # noqa: E731
         value for labels, values in by_title[title] if part in json.dumps(labels) for _, value in values if not math.isnan(value)
     )
-    assert most("Pending and held", "pending") == 50, most("Pending and held", "pending")
+    # What waited while Kafka was away.
+    assert most("Pending and held", "pending") >= 50, most("Pending and held", "pending")
     assert 4 < most("Oldest pending, over time") < 120
     assert most("Brokers up") == 1
     assert 0.9 < most("Published in time") <= 1
@@ -211,14 +211,13 @@ def main():
                     moved = any(value > 0 for found in results[panel["title"]] for _, series in found for _, value in series)
                     if not moved and panel["title"] not in STILL | ABSENT:
                         problems.append(f"{panel['title']}: nothing but 0")
+                if "--results" in sys.argv:
+                    out = pathlib.Path(sys.argv[sys.argv.index("--results") + 1])
+                    out.write_text(json.dumps({"since": since, "until": until, "results": results}))
                 assert not problems, "\n".join(problems)
                 print(f"{len(panels())} panels have data")
                 check_gauges(prometheus, results)
                 variables(prometheus)
-                if "--results" in sys.argv:
-                    out = pathlib.Path(sys.argv[sys.argv.index("--results") + 1])
-                    out.write_text(json.dumps({"since": since, "until": until, "results": results}))
-                assert "--keep" not in sys.argv or shutil.copytree(folder, "/tmp/dashboard-kept")
 
 
 def variables(prometheus):

@@ -64,7 +64,7 @@ def draw_stat(axes, panel, series):
     axes.text(0.5, 0.45, text, color="white", fontsize=15, ha="center", va="center", transform=axes.transAxes)
 
 
-def draw_series(axes, panel, results):
+def draw_series(axes, panel, results, times):
     unit = panel["fieldConfig"]["defaults"]["unit"]
     stacked = panel["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"] == "normal"
     drawn = []
@@ -73,12 +73,13 @@ def draw_series(axes, panel, results):
             # What is 0 all the time only crowds a legend.
             if len(found) > 3 and not any(value > 0 for _, value in values):
                 continue
-            times = [datetime.datetime.fromtimestamp(at) for at, _ in values]
-            drawn.append((legend(target, labels), times, [value for _, value in values]))
-    for (name, times, values), colour in zip(drawn, COLOURS * 4):
-        axes.plot(times, values, color=colour, linewidth=1, label=name)
-        axes.fill_between(times, values, color=colour, alpha=0.15 if stacked else 0.05)
+            at = [datetime.datetime.fromtimestamp(at) for at, _ in values]
+            drawn.append((legend(target, labels), at, [value for _, value in values]))
+    for (name, at, values), colour in zip(drawn, COLOURS * 4):
+        axes.plot(at, values, color=colour, linewidth=1, label=name)
+        axes.fill_between(at, values, color=colour, alpha=0.15 if stacked else 0.05)
     axes.set_ylim(bottom=0)
+    axes.set_xlim(*map(datetime.datetime.fromtimestamp, times))
     axes.yaxis.set_major_locator(plt.MaxNLocator(4))
     axes.yaxis.set_major_formatter(lambda value, _: scaled(value, unit))
     axes.xaxis.set_major_locator(plt.MaxNLocator(3))
@@ -102,7 +103,7 @@ def main():
         if panel["type"] == "row":
             figure.text(left + 0.006, bottom + high / 2, "⌄ " + panel["title"], color=TEXT, fontsize=10, va="center", weight="bold")
             continue
-        figure.add_artist(Rectangle((left + 0.002, bottom + 0.001), wide - 0.004, high - 0.002, facecolor=PANEL, edgecolor="#2c3235", linewidth=0.5))
+        figure.add_artist(Rectangle((left + 0.002, bottom + 0.001), wide - 0.004, high - 0.002, facecolor=PANEL, edgecolor="#2c3235", linewidth=0.5, zorder=-1))
         small = panel["type"] == "stat"
         axes = figure.add_axes(
             (left + 0.01, bottom + high * 0.12, wide - 0.02, high * 0.6)
@@ -118,8 +119,8 @@ def main():
         if small:
             draw_stat(axes, panel, [series for one in found for series in one])
         else:
-            draw_series(axes, panel, found)
-    figure.savefig(sys.argv[2], dpi=90, facecolor=DARK)
+            draw_series(axes, panel, found, [loaded["since"], loaded["until"]])
+    figure.savefig(sys.argv[2], dpi=80, facecolor=DARK)
 
 
 if __name__ == "__main__":
