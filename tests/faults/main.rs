@@ -22,6 +22,15 @@ mod forged_flood;
 mod garbage;
 mod harness;
 mod idle_connections;
+mod kafka_cut_off;
+mod kafka_forbidden;
+mod kafka_frozen;
+mod kafka_killed;
+mod kafka_restarts;
+mod kafka_slow;
+mod kafka_stopped;
+mod kafka_too_few_replicas;
+mod kafka_topic_deleted;
 mod kill_after_roll;
 mod kill_before_answer;
 mod kill_in_footer;
@@ -32,8 +41,10 @@ mod pipelining;
 mod power_cut;
 mod queue_full;
 mod read_error;
+mod record_too_large;
 mod restart;
 mod restart_handover;
+mod secret_file;
 mod self_check;
 mod sizes;
 mod slow_clients;
@@ -43,6 +54,7 @@ mod smuggling;
 mod support;
 mod sync_error;
 mod sync_error_lasting;
+mod topic_limit;
 mod write_error;
 mod write_error_lasting;
 
@@ -69,6 +81,17 @@ const FAULTS: &[Fault] = &[
     kill_before_answer::FAULT,
     crash_duplicates::FAULT,
     power_cut::FAULT,
+    kafka_stopped::FAULT,
+    kafka_killed::FAULT,
+    kafka_restarts::FAULT,
+    kafka_frozen::FAULT,
+    kafka_slow::FAULT,
+    kafka_cut_off::FAULT,
+    kafka_too_few_replicas::FAULT,
+    kafka_topic_deleted::FAULT,
+    kafka_forbidden::FAULT,
+    topic_limit::FAULT,
+    record_too_large::FAULT,
     disk_full_others::FAULT,
     disk_full_published::FAULT,
     disk_full_backlog::FAULT,
@@ -90,6 +113,7 @@ const FAULTS: &[Fault] = &[
     damage_version::FAULT,
     damage_cursor::FAULT,
     damage_outcomes::FAULT,
+    secret_file::FAULT,
     clock_jumps::FAULT,
     restart_handover::FAULT,
     restart::FAULT,

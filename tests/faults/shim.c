@@ -7,7 +7,7 @@
  *
  *   active   0: not looked at. Written last, so that a rule is seen whole or not at all.
  *   call     which calls it is about (enum call)
- *   action   what happens (enum action), with `value`: an errno, or milliseconds
+ *   action   what happens (enum action), with `value`: an errno, milliseconds, or a port
  *   skip     so many matching calls pass first
  *   times    so many are hit then; 0: all
  *   seen     matching calls so far; hit: how many of them were hit (both written here)
@@ -46,7 +46,7 @@
 #include <unistd.h>
 
 enum call { OPEN = 1, READ, WRITE, SYNC, RESERVE, TRUNCATE, RENAME, UNLINK, CONNECT, SEND, ANY = 255 };
-enum action { FAIL = 1, DELAY, KILL_BEFORE, KILL_AFTER, TEAR_AND_KILL, FAIL_AFTER, TEAR_AND_FAIL, LIE };
+enum action { FAIL = 1, DELAY, KILL_BEFORE, KILL_AFTER, TEAR_AND_KILL, FAIL_AFTER, TEAR_AND_FAIL, LIE, LEAD };
 
 #define RULES 16
 
@@ -299,6 +299,12 @@ int connect(int fd, const struct sockaddr *address, socklen_t length)
     }
     if (before(rule))
         return -1;
+    if (rule && rule->action == LEAD) {
+        /* The same host, another port: the caller is led to whoever stands in between. */
+        struct sockaddr_in other = *(const struct sockaddr_in *)address;
+        other.sin_port = htons((uint16_t)rule->value);
+        return (int)syscall(SYS_connect, fd, &other, sizeof other);
+    }
     return (int)after(rule, syscall(SYS_connect, fd, address, length));
 }
 

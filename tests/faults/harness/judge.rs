@@ -25,11 +25,12 @@ pub struct Verdict {
     pub problems: Vec<String>,
 }
 
-/// Judges. `taken` are the deliveries that the fault itself destroyed on disk: they need not be anywhere; `forbidden` are the numbers of
-/// those that must be nowhere.
+/// Judges. `earlier` are records of topics that are no more; `taken` are the deliveries that the fault itself destroyed on disk: they need not
+/// be anywhere; `forbidden` are the numbers of those that must be nowhere.
 pub fn judge(
     kafka: &RealKafka,
     (topic, quarantine): (&str, &str),
+    earlier: &[OwnedRecord],
     deliveries: &Deliveries,
     sent: &[Sent],
     taken: &HashSet<Uuid>,
@@ -42,11 +43,12 @@ pub fn judge(
         last: HashMap::new(),
         verdict: Verdict::default(),
     };
+    earlier.iter().for_each(|record| reading.take(record));
     kafka.each_now(&[topic, quarantine], |record| reading.take(&record));
     let Reading {
         seen, mut verdict, ..
     } = reading;
-    compare(&seen, sent, taken, &mut verdict);
+    compare(&seen, deliveries, sent, taken, &mut verdict);
     acceptance_order(&seen, sent, &mut verdict);
     for number in seen.values().filter_map(|first| first.number) {
         if forbidden.contains(&number) {
@@ -132,6 +134,7 @@ impl Reading<'_> {
 /// Every 202 is there, once, with its own contents, on the topic where it belongs.
 fn compare(
     seen: &HashMap<Uuid, First>,
+    deliveries: &Deliveries,
     sent: &[Sent],
     taken: &HashSet<Uuid>,
     verdict: &mut Verdict,
@@ -163,7 +166,7 @@ fn compare(
             }
             continue;
         };
-        let belongs = Deliveries::is_unintelligible(delivery.number);
+        let belongs = deliveries.is_for_quarantine(delivery.number);
         if first.quarantined != belongs {
             problems.push(format!("{id} is on the wrong topic"));
         } else if !belongs && first.number != Some(delivery.number) {

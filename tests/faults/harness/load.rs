@@ -7,10 +7,10 @@ use icr_bridge::domain::event::EventKind;
 use icr_bridge::domain::signature::SecretSet;
 use icr_bridge::load::{self, Delivery, NoAnswer, Observer, Outcome, Pace, Stop, Target};
 use icr_bridge::simulator::{Request, Simulator};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -93,8 +93,10 @@ pub fn fate(response: &Response) -> Fate {
 
 /// Makes delivery number `number` of a run: mostly transactions, some of everything else.
 pub struct Deliveries {
-    simulator: Simulator,
+    simulator: RwLock<Simulator>,
     run: u64,
+    /// Those that no topic takes.
+    too_large: Mutex<HashSet<u64>>,
 }
 
 impl Deliveries {
@@ -102,12 +104,35 @@ impl Deliveries {
     pub fn new(run: u64) -> Self {
         let secrets = SecretSet::single(SECRET.as_bytes()).unwrap();
         Self {
-            simulator: Simulator::new(secrets, ORGANIZATIONS, run),
+            simulator: RwLock::new(Simulator::new(secrets, ORGANIZATIONS, run)),
             run,
+            too_large: Mutex::default(),
         }
     }
 
+    /// From now on bodies have at least so many bytes.
+    pub fn grow(&self, body_bytes: usize) {
+        let mut simulator = self.simulator.write().unwrap();
+        *simulator = simulator.clone().with_body_bytes(body_bytes);
+    }
+
+    /// From now on they are signed with this secret.
+    pub fn sign_with(&self, secret: &str) {
+        let secrets = SecretSet::single(secret.as_bytes()).unwrap();
+        *self.simulator.write().unwrap() = Simulator::new(secrets, ORGANIZATIONS, self.run);
+    }
+
+    /// A delivery whose record is larger than its topic takes, with a body of so many bytes: it belongs to the quarantine topic.
+    pub fn too_large(&self, number: u64, body_bytes: usize) -> Request {
+        self.too_large.lock().unwrap().insert(number);
+        let simulator = self.simulator.read().unwrap().clone();
+        simulator
+            .with_body_bytes(body_bytes)
+            .delivery(EventKind::OrganizationTransaction, number)
+    }
+
     pub fn request(&self, number: u64) -> Request {
+        let simulator = self.simulator.read().unwrap();
         let lifecycle = [
             EventKind::Installed,
             EventKind::Suspended,
@@ -115,23 +140,29 @@ impl Deliveries {
             EventKind::NewPermissionsAccepted,
         ];
         let kind = match number % 50 {
-            _ if Self::is_unintelligible(number) => return self.simulator.unintelligible(number),
+            _ if Self::is_unintelligible(number) => return simulator.unintelligible(number),
             7 => EventKind::Other,
             17 | 27 | 37 => lifecycle[(number / 50 % 4) as usize],
             rest if rest % 2 == 0 => EventKind::OrganizationTransaction,
             _ => EventKind::WarehouseTransaction,
         };
-        self.simulator.delivery(kind, number)
+        simulator.delivery(kind, number)
     }
 
-    /// Which of them belong to the quarantine topic.
+    /// Which of the load's own nobody can understand.
     pub fn is_unintelligible(number: u64) -> bool {
         number % 50 == 47
     }
 
+    /// Which of them belong to the quarantine topic.
+    pub fn is_for_quarantine(&self, number: u64) -> bool {
+        Self::is_unintelligible(number) || self.too_large.lock().unwrap().contains(&number)
+    }
+
     /// The number that a record's `state` gives, if it is a delivery of this run.
     pub fn number(&self, state: &str) -> Option<u64> {
-        let (run, number) = state.split_once('-')?;
+        // Behind the number stands what makes it larger.
+        let (run, number) = state.trim_end_matches('x').split_once('-')?;
         (u64::from_str_radix(run, 16).ok()? == self.run)
             .then(|| number.parse().ok())
             .flatten()

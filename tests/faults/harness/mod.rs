@@ -1,10 +1,12 @@
 //! What faults have in common: a bridge to break, load, and a judge.
 #![allow(dead_code, reason = "offered to faults that are yet to be written")]
 
+pub mod away;
 pub mod client;
 pub mod damage;
 pub mod judge;
 pub mod load;
+pub mod proxy;
 pub mod shim;
 pub mod stage;
 pub mod table;

@@ -49,6 +49,7 @@ enum Action {
     FailAfter = 6,
     TearAndFail = 7,
     Lie = 8,
+    Lead = 9,
 }
 
 /// Which calls, and what happens to them.
@@ -133,6 +134,11 @@ impl Aim {
     /// The call takes so much longer.
     pub fn delays(self, millis: i32) -> Rule {
         self.with(Action::Delay, millis)
+    }
+
+    /// A connection is made to this port instead.
+    pub fn leads_to(self, port: u16) -> Rule {
+        self.with(Action::Lead, port.into())
     }
 
     /// The process is killed instead of the call.

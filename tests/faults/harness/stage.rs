@@ -1,13 +1,17 @@
 //! Where a fault plays: one bridge with a journal and topics of its own, load, and the hand that breaks things.
 
+mod kafka;
+
+use super::away::Away;
 use super::judge::{self, Verdict};
 use super::load::{Deliveries, Fate, Load, Plan, Sent, others};
+use super::proxy::Proxy;
 use super::shim::{Armed, Call, Rule, Shim};
 use super::table::Row;
 use super::volume::Volume;
 use super::{Excuse, Fault};
 use crate::support::eventually::within;
-use crate::support::kafka::RealKafka;
+use crate::support::kafka::{OwnBroker, OwnedRecord, RealKafka};
 use crate::support::process::{self, Ended, Serving};
 use crate::support::service_manager::ServiceManager;
 use icr_bridge::simulator::Request;
@@ -52,6 +56,8 @@ pub struct Stage {
     bridge: Option<Serving>,
     load: Option<(Load, Instant)>,
     volume: Option<Rc<Volume>>,
+    proxy: Option<Rc<Proxy>>,
+    broker: Option<Rc<OwnBroker>>,
     folder: TempDir,
     pub kafka: RealKafka,
     pub topic: String,
@@ -60,6 +66,10 @@ pub struct Stage {
     pub shim: Shim,
     /// Those that keep Kafka away.
     away: Vec<Armed>,
+    /// Times without it, in which memory and latencies were watched.
+    aways: Vec<Away>,
+    /// Records that were read before their topic was deleted.
+    earlier: Vec<OwnedRecord>,
     journal: PathBuf,
     effort: Effort,
     random: u64,
@@ -106,11 +116,15 @@ impl Stage {
             bridge: None,
             load: None,
             volume: None,
+            proxy: None,
+            broker: None,
             topic,
             quarantine,
             kafka,
             shim: Shim::new(folder.path()),
             away: Vec::new(),
+            aways: Vec::new(),
+            earlier: Vec::new(),
             journal: folder.path().join("journal"),
             folder,
             effort,
@@ -469,21 +483,21 @@ impl Stage {
 
     // The end.
 
-    /// Waits until nothing is pending in the bridge that runs.
+    /// Waits until nothing is pending in the bridge that runs, as long as it gets on.
     pub fn settle(&mut self) {
-        let bridge = self.bridge();
-        within(PATIENCE, "nothing is pending", || {
-            (bridge.metrics().value("journal_pending_deliveries") == 0.0).then_some(())
-        });
+        self.settle_below(1);
     }
 
     /// The same under load: waits until fewer than so many are pending.
     pub fn settle_below(&mut self, count: u64) {
         let bridge = self.bridge();
-        within(PATIENCE, "few are pending", || {
-            let pending = bridge.metrics().value("journal_pending_deliveries");
-            (pending < count as f64).then_some(())
-        });
+        let pending = || bridge.metrics().value("journal_pending_deliveries");
+        let mut least = pending();
+        while least >= count as f64 {
+            least = within(PATIENCE, "fewer are pending", || {
+                Some(pending()).filter(|now| *now < least)
+            });
+        }
     }
 
     /// These deliveries were destroyed by the fault itself: they may be missing, as far as the ledger says so.
@@ -558,6 +572,7 @@ impl Stage {
         let verdict = judge::judge(
             &self.kafka,
             topics,
+            &self.earlier,
             &self.deliveries,
             &self.sent,
             &self.taken,
@@ -565,6 +580,7 @@ impl Stage {
         );
         self.remember_rebuilds();
         self.fill(&mut row, &verdict);
+        self.tell_aways(&mut row);
         if self.loss_expected {
             self.tell_expected_loss(&mut row);
             return row;

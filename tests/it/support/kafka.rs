@@ -128,7 +128,18 @@ impl RealKafka {
 
     /// Makes a topic and waits until each partition has a leader. `config` is `[("max.message.bytes", "2000")]` and the like.
     pub fn create_topic(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
-        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        self.create_replicated_topic(topic, partitions, 1, config);
+    }
+
+    /// The same with so many replicas.
+    pub fn create_replicated_topic(
+        &self,
+        topic: &str,
+        partitions: i32,
+        replicas: i32,
+        config: &[(&str, &str)],
+    ) {
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(replicas));
         for (name, value) in config {
             new = new.set(name, value);
         }
@@ -419,9 +430,29 @@ impl OwnBroker {
     pub fn start_with(properties: &[&str]) -> Self {
         let parent =
             std::env::var("KAFKA_WORK").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
-        let folder = Path::new(&parent).join(unique("broker"));
+        Self::start_in(Path::new(&parent), properties)
+    }
+
+    /// The same with its folder in this one.
+    pub fn start_in(parent: &Path, properties: &[&str]) -> Self {
+        let folder = parent.join(unique("broker"));
         let mut command = script("start");
         command.arg(&folder).args(properties);
+        Self::started(folder, command)
+    }
+
+    /// Starts the second broker of this one's cluster, with its folder beside. None where brokers run in containers: they do not see each other.
+    pub fn join(&self) -> Option<Self> {
+        if self.kafka.container.is_some() {
+            return None;
+        }
+        let folder = self.folder.with_file_name(unique("broker"));
+        let mut command = script("start");
+        command.arg(&folder).env("KAFKA_JOIN", &self.folder);
+        Some(Self::started(folder, command))
+    }
+
+    fn started(folder: PathBuf, command: Command) -> Self {
         // From here on a panic must not leave the process behind.
         let mut broker = Self {
             kafka: RealKafka {
