@@ -9,7 +9,7 @@ use crate::http::admin::Admin;
 use crate::http::body;
 use crate::http::connections::Connections;
 use crate::http::guard::Guard;
-use crate::http::server::{self, Owner, Running};
+use crate::http::server::{self, Keeper, Running};
 use crate::http::webhook::Ingress;
 use crate::ingest::{Ingest, Reverifier};
 use crate::journal::storage::Disk;
@@ -56,7 +56,7 @@ pub struct Listeners {
     /// For deliveries.
     pub ingress: TcpListener,
     /// Who keeps the ingress's socket.
-    pub owner: Owner,
+    pub keeper: Keeper,
     /// For operators.
     pub admin: TcpListener,
 }
@@ -96,15 +96,15 @@ impl Listeners {
 
     /// Takes what the service manager has handed over, and binds the rest.
     pub fn take(config: &Config, handed_over: HandedOver) -> Result<Self, StartError> {
-        let owner = match handed_over.ingress {
-            Some(_) => Owner::ServiceManager,
-            None => Owner::Process,
+        let keeper = match handed_over.ingress {
+            Some(_) => Keeper::ServiceManager,
+            None => Keeper::Process,
         };
         let ingress = listener("LISTEN", config.http.listen, handed_over.ingress)?;
         let admin = listener("ADMIN_LISTEN", config.admin_listen, handed_over.admin)?;
         Ok(Self {
             ingress,
-            owner,
+            keeper,
             admin,
         })
     }
@@ -147,7 +147,7 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, Start
 /// The bridge at work.
 pub struct Bridge {
     ingress: Running,
-    owner: Owner,
+    keeper: Keeper,
     connections: Connections,
     secrets: secrets::Watch,
     admin: Running,
@@ -232,7 +232,7 @@ impl Bridge {
         Ok(Self {
             control: listen_for_commands(&dir, services),
             ingress,
-            owner: listeners.owner,
+            keeper: listeners.keeper,
             connections,
             secrets,
             admin,
@@ -261,7 +261,7 @@ impl Bridge {
         if let Some(control) = &self.control {
             control.leave();
         }
-        self.ingress.close(self.owner).await;
+        self.ingress.close(self.keeper).await;
         self.drain().await;
         self.ingress.stop().await;
         let Self {
@@ -292,9 +292,9 @@ impl Bridge {
 
     /// Waits for the connections that are left, and then for the deliveries among them that wait for the disk.
     async fn drain(&self) {
-        let limit = match self.owner {
-            Owner::ServiceManager => LAST_WORDS_LIMIT,
-            Owner::Process => LAST_WORDS_LIMIT_CLOSED,
+        let limit = match self.keeper {
+            Keeper::ServiceManager => LAST_WORDS_LIMIT,
+            Keeper::Process => LAST_WORDS_LIMIT_CLOSED,
         };
         let left = self.connections.all_gone(QUIET, limit).await;
         if left == 0 {
