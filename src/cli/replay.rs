@@ -169,7 +169,7 @@ fn print(summary: &Summary) {
         ),
         (
             summary.missing,
-            "sequences are lost to damage; nobody knows whether they were meant (`journal verify` says more)",
+            "sequences are lost to damage or cannot be read; nobody knows whether they were meant (`journal verify` says more)",
         ),
         (
             summary.given_up,

@@ -98,7 +98,7 @@ pub struct Summary {
     pub pending: u64,
     /// Skipped: this bridge cannot read their records.
     pub unreadable: u64,
-    /// Sequences that are lost to damage. Nobody knows whether they belong to the selection.
+    /// Sequences that are lost to damage, or cannot be read. Nobody knows whether they belong to the selection.
     pub missing: u64,
     /// Sequences, at most, that were deleted on a full disk before they could be read.
     pub given_up: u64,

@@ -18,8 +18,9 @@ use icr_bridge::journal::reader::Next;
 use icr_bridge::journal::storage::Storage;
 use icr_bridge::journal::view::{View, repair};
 use icr_bridge::journal::{Journal, Options, Progress, Sequence, Taker};
+use icr_bridge::publisher::replay::{Wish, count};
 use icr_bridge::survey::{Step, Survey};
-use icr_bridge::work::{Stop, Stopper};
+use icr_bridge::work::{Stop, Stopper, Work};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -529,4 +530,25 @@ fn a_survey_that_is_to_end_does_not_go_on_looking() {
         let ended = found_by(selection).unwrap_err();
         assert_eq!(ended.kind(), std::io::ErrorKind::Interrupted);
     }
+}
+
+#[test]
+fn a_replay_passes_a_segment_that_cannot_be_read_and_says_how_much_that_is() {
+    let storage = filled(60, 60);
+    let view = view(&storage);
+    let segments: Vec<_> = (1..=60)
+        .filter(|base| storage.contents(&log(*base)).is_some())
+        .collect();
+    let (first, second) = (segments[0], segments[1]);
+    storage.deny(&log(first));
+    let wish = Wish {
+        dry_run: true,
+        ..Wish::default()
+    };
+    let mut work = Work::new(Stopper::default(), Box::new(drop));
+    let summary = count(&view, &wish, &mut work).unwrap();
+    assert_eq!(
+        (summary.missing, summary.selected),
+        (second - first, 60 - (second - first))
+    );
 }

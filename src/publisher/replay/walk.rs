@@ -11,7 +11,7 @@ use crate::work::{Stopper, Work};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// A file that cannot be read at present is tried again so often, and so much later; then the replay fails.
+/// A file that cannot be read at present is tried again so often, and so much later; then it is passed.
 const ATTEMPTS: u32 = 20;
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -97,10 +97,19 @@ pub(super) fn walk(
                 if let Some(stop) = stopper.pause(AGAIN) {
                     return Ok(ControlFlow::Break(stop.into()));
                 }
-                if failures > ATTEMPTS {
-                    return Err(error.into());
+                if failures <= ATTEMPTS {
+                    continue;
                 }
-                continue;
+                let Some((from, to)) = survey.skip() else {
+                    return Err(error.into());
+                };
+                tracing::error!(
+                    from,
+                    to,
+                    "replay: the sequences {from} to {to} cannot be read ({error}) and are passed"
+                );
+                summary.missing += to - from + 1;
+                each(Met::Nothing(to))
             }
         };
         failures = 0;
