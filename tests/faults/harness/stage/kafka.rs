@@ -75,7 +75,13 @@ impl Stage {
         }
     }
 
-    /// Waits until the bridge counts such a failure to publish; of one reason, or of any.
+    /// How many deliveries wait for Kafka.
+    pub fn waiting(&self) -> f64 {
+        let metrics = self.bridge().metrics();
+        metrics.value("journal_pending_deliveries")
+    }
+
+    /// Waits until the bridge counts one more such failure to publish.
     pub fn publishing_fails(&self, reason: &str) {
         let series = format!("publish_failures_total{{reason=\"{reason}\"}}");
         let count = || self.bridge().metrics().maybe(&series).unwrap_or(0.0);
