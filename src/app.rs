@@ -173,7 +173,7 @@ impl Bridge {
         )?;
         let ring = rejected::beside(
             &journal,
-            &config.journal.dir,
+            &config.journal,
             config.rejected_ring_bytes,
             metrics.ring.clone(),
         )?;

@@ -297,9 +297,13 @@ impl Errand {
         let apps = settings.apps.iter().map(|app| app.name.as_str());
         // Nobody scrapes them.
         let metrics = Arc::new(Metrics::new(apps, "none").map_err(|error| failed(&error))?);
-        let (dir, bytes) = (&settings.journal.dir, settings.rejected_ring_bytes);
-        let ring = rejected::beside(&journal, dir, bytes, metrics.ring.clone())
-            .map_err(|error| failed(&error))?;
+        let ring = rejected::beside(
+            &journal,
+            &settings.journal,
+            settings.rejected_ring_bytes,
+            metrics.ring.clone(),
+        );
+        let ring = ring.map_err(|error| failed(&error))?;
         let ingest = Ingest::new(
             journal.clone(),
             &settings.apps,

@@ -6,6 +6,7 @@
 mod admin;
 mod apps;
 mod environment;
+mod judging;
 mod kafka;
 mod secrets;
 pub mod settings;
@@ -20,6 +21,7 @@ pub use apps::DEFAULT_APP;
 pub use environment::Problem;
 pub(crate) use environment::parse_size;
 use environment::{Environment, nearest, size};
+pub use judging::Judging;
 pub use secrets::{App, SecretSource};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -213,38 +215,6 @@ impl Publishing {
         };
         if env.problems.is_empty() {
             Ok(publishing)
-        } else {
-            env.tell_misspelt();
-            Err(ConfigError(env.problems))
-        }
-    }
-}
-
-/// What it takes to judge again what was rejected, and nothing of Kafka: for `reverify` where no bridge runs.
-#[derive(Debug, Clone)]
-pub struct Judging {
-    /// The apps and their secrets.
-    pub apps: Vec<App>,
-    /// The journal.
-    pub journal: journal::Options,
-    /// See [`Config::duplicate_window`].
-    pub duplicate_window: usize,
-    /// See [`Config::rejected_ring_bytes`].
-    pub rejected_ring_bytes: u64,
-}
-
-impl Judging {
-    /// Reads and checks the settings that it takes; what is wrong with others is of no concern.
-    pub fn read(variables: Variables) -> Result<Self, ConfigError> {
-        let mut env = Environment::new(variables);
-        let judging = Self {
-            apps: apps::read(&mut env),
-            journal: journal_options(&mut env),
-            duplicate_window: duplicate_window(&mut env),
-            rejected_ring_bytes: rejected_ring_bytes(&mut env),
-        };
-        if env.problems.is_empty() {
-            Ok(judging)
         } else {
             env.tell_misspelt();
             Err(ConfigError(env.problems))

@@ -7,6 +7,7 @@
 //! What is rejected for its signature alone is offered to the ring of rejected deliveries, and takes the same way from there once a
 //! secret proves it (`reverify`).
 
+mod counted;
 mod gate;
 mod ids;
 mod last_accepted;
@@ -25,6 +26,7 @@ use crate::domain::tag::Tag;
 use crate::journal::{Append, AppendError, Journal};
 use crate::metrics::{AppMetrics, Metrics};
 use crate::rejected::{Peer, Rejected, Ring};
+use counted::{Came, Shared};
 use gate::{Gate, Outcome};
 use notice::Notices;
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -322,47 +324,6 @@ impl Ingest {
                 // What is unintelligible is never a repeat.
                 (Sighting::New, _) | (_, Some(false)) => return Pass::First(gate),
             }
-        }
-    }
-}
-
-/// What is counted and told of deliveries that are not stored.
-struct Shared {
-    metrics: Arc<Metrics>,
-    notices: Notices,
-}
-
-impl Shared {
-    fn accepted(&self, came: Came) {
-        if let Came::Before(_) = came {
-            self.metrics.reverified.inc();
-        }
-    }
-
-    fn refused(&self, app: &AppState, refusal: Refusal, came: Came) {
-        // One that came before is still kept: nothing is lost.
-        if let Came::Now = came {
-            self.metrics.refused(refusal);
-            self.notices.refused(&app.name, refusal);
-        }
-    }
-}
-
-/// When a delivery came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Came {
-    /// Just now.
-    Now,
-    /// At that time, and was rejected then.
-    Before(Millis),
-}
-
-impl Came {
-    /// The time that is kept as that of acceptance.
-    fn at(self, now: Millis) -> Millis {
-        match self {
-            Self::Now => now,
-            Self::Before(at) => at,
         }
     }
 }

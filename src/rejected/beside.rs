@@ -2,29 +2,35 @@
 
 use super::{FOLDER, Options, Ring, Space, blocks};
 use crate::journal::storage::{Disk, Storage};
-use crate::journal::{AppendError, Journal};
+use crate::journal::{self, AppendError, Journal};
 use crate::metrics::RingMetrics;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Starts the ring of the journal in `dir`, for so many bytes. `None` for 0: then none is kept, and what was kept is deleted.
+/// Rejected deliveries are kept as long as published ones, but at least for a week: so long may a wrong secret go unnoticed.
+const LEAST: Duration = Duration::from_hours(7 * 24);
+
+/// Starts the ring of a journal that was opened with these options, for so many bytes. `None` for 0: then none is kept, and what was kept
+/// is deleted.
 ///
 /// # Errors
 /// The ring's thread cannot be started.
 pub fn beside(
     journal: &Journal,
-    dir: &Path,
+    options: &journal::Options,
     bytes: u64,
     metrics: RingMetrics,
 ) -> io::Result<Option<Arc<Ring>>> {
     if bytes == 0 {
-        clear(&Disk, dir);
+        clear(&Disk, &options.dir);
         return Ok(None);
     }
     let options = Options {
-        journal: dir.to_owned(),
+        journal: options.dir.clone(),
         capacity: bytes,
+        keep_for: options.retention_age.max(LEAST),
     };
     let journal = journal.clone();
     let space = move || {

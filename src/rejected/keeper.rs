@@ -2,6 +2,7 @@
 
 use super::shelf::{Amount, Candidate, Put, Shelf};
 use super::{Inner, Space};
+use crate::domain::delivery::Millis;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,6 +10,9 @@ use std::time::{Duration, Instant};
 /// How often everything is looked after: so much of what was kept may be lost with the power. A crash of the process alone loses only
 /// what still waited.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How many old ones go with a tick: few enough to hold nobody up.
+const EXPIRED_AT_ONCE: usize = 1000;
 
 /// How many are stored under one lock.
 const BATCH: usize = 64;
@@ -138,6 +142,16 @@ impl Keeper {
                     }
                     Err(error) => troubles.push(format!("cannot give way to the journal: {error}")),
                 }
+            }
+            let now = self.inner.storage.now_millis();
+            let age = u64::try_from(self.inner.keep_for.as_millis()).unwrap_or(u64::MAX);
+            let old = shelf.expire(Millis(now.saturating_sub(age)), EXPIRED_AT_ONCE);
+            if old.familiar > 0 {
+                troubles.push(format!(
+                    "has removed {} deliveries that name an appId proven before, because they came more than {} hours ago",
+                    old.familiar,
+                    self.inner.keep_for.as_secs() / 3600
+                ));
             }
             if let Err(error) = shelf.sync() {
                 troubles.push(format!(

@@ -12,6 +12,7 @@
 //!   then by shares of peers, then of minutes (`shares`, where the reasons stand).
 //! - A delivery that is kept survives a crash of the process, and a second later a power cut. What is torn or damaged is left out,
 //!   and costs nothing else (`blocks`).
+//! - What is kept is personal data, and goes by itself after a time ([`Options::keep_for`]).
 //! - It never stands in the journal's way: under the low-water mark the file does not grow, and once the journal has no room for a
 //!   delivery, it gives back all that does not name an app proven before. Its own troubles are told and counted, and refuse nothing.
 //!
@@ -57,6 +58,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// The folder's name within the journal's.
 pub const FOLDER: &str = "rejected";
@@ -81,6 +83,8 @@ pub struct Options {
     pub journal: PathBuf,
     /// Bytes that the file may have, at least [`BLOCK`].
     pub capacity: u64,
+    /// Deliveries older than this are removed.
+    pub keep_for: Duration,
 }
 
 /// The ring. Dropped, it ends in order.
@@ -94,6 +98,7 @@ struct Inner {
     storage: Arc<dyn Storage>,
     dir: PathBuf,
     capacity: u64,
+    keep_for: Duration,
     known: RwLock<Known>,
     /// Whether there is room without anybody's giving way.
     roomy: AtomicBool,
@@ -124,6 +129,7 @@ impl Ring {
             storage,
             dir: options.journal.join(FOLDER),
             capacity: options.capacity,
+            keep_for: options.keep_for,
             known: RwLock::default(),
             roomy: AtomicBool::new(true),
             door: Door::default(),

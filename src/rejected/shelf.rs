@@ -291,6 +291,26 @@ impl Shelf {
         removed.and(self.blocks.sync())
     }
 
+    /// Removes up to `most` deliveries that came before `before`, the oldest first; how many, with what they took. Durable with the next
+    /// sync.
+    pub fn expire(&mut self, before: Millis, most: usize) -> Amount {
+        let old = self.entries.keys().take_while(|key| key.at < before);
+        let old: Vec<Key> = old.take(most).copied().collect();
+        let kept = self.amount;
+        for key in old {
+            if let Some(entry) = self.take(key) {
+                // One that cannot be erased is back after a restart, and goes then.
+                let _ = self.blocks.erase(&entry.blocks);
+                self.blocks.release(&entry.blocks);
+            }
+        }
+        Amount {
+            bytes: kept.bytes - self.amount.bytes,
+            familiar: kept.familiar - self.amount.familiar,
+            strangers: kept.strangers - self.amount.strangers,
+        }
+    }
+
     /// Makes durable what was kept.
     pub fn sync(&mut self) -> io::Result<()> {
         self.blocks.sync()

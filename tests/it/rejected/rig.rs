@@ -20,6 +20,9 @@ use std::time::Duration;
 
 pub const START: u64 = 1_700_000_000_000;
 
+/// Longer than any simulated time is away from the real one, but for a test of that.
+pub const KEPT: Duration = Duration::from_hours(24 * 365 * 50);
+
 struct Silent;
 
 impl journal::Observer for Silent {}
@@ -66,6 +69,7 @@ impl Rig {
         let options = rejected::Options {
             journal: dir.to_owned(),
             capacity,
+            keep_for: KEPT,
         };
         let ring = Ring::start(storage, options, space, metrics.ring.clone()).unwrap();
         let ring = Arc::new(ring);

@@ -1,6 +1,6 @@
 //! The ring with its thread and the use case around it: judged again, told and counted by value.
 
-use super::rig::{Rig, START, Sender, envelope, forged, options, reverify, simulator};
+use super::rig::{KEPT, Rig, START, Sender, envelope, forged, options, reverify, simulator};
 use crate::support::eventually::eventually;
 use crate::support::sim_storage::SimStorage;
 use icr_bridge::domain::delivery::Millis;
@@ -183,6 +183,26 @@ fn a_crash_between_journal_and_ring_brings_repeats_and_no_loss() {
         repeats += second.duplicates;
     }
     assert!(repeats > 0, "some crashes fell in between");
+}
+
+#[test]
+fn what_was_kept_for_its_time_goes_by_itself() {
+    let disk = SimStorage::new(1);
+    let rig = open(&disk, "old");
+    reject(&rig, 0..20);
+    disk.advance_clock(KEPT.as_millis() as u64 + 10_000);
+    eventually("those that came before are gone", || {
+        let count = rig.ring.amount().strangers;
+        (count < 20).then_some(count)
+    });
+    // It came 10 s after the first.
+    assert_eq!(rig.ring.amount().strangers, 10);
+    assert_eq!(rig.dropped(), 0, "they had their time");
+    rig.close();
+    let rig = open(&disk, "old");
+    assert!(rig.ring.flush());
+    assert_eq!(rig.ring.amount().strangers, 10);
+    rig.close();
 }
 
 #[test]
