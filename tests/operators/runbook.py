@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from stack import Bridge, Kafka, ROOT, SKIPPED, eventually, work_folder
+from stack import Bridge, Kafka, ROOT, SECRET, SKIPPED, eventually, work_folder
 
 RUNBOOK = ROOT / "deploy/RUNBOOK.md"
 
@@ -104,7 +104,7 @@ class Operator:
             # ICR signs with a secret that is not in the file; then the file gets it.
             self.bridge.send("--count", 3, secret="the new secret", check=False)
             self.bridge.secret_file.write_text("the new secret\n" + self.bridge.secret_file.read_text())
-            eventually("the new secret is in force", lambda: self.bridge.send("--count", 1, secret="the new secret")["sent"]["genuine"] == 1)
+            eventually("the new secret is in force", lambda: self.bridge.send("--count", 1, secret="the new secret", check=False)["kinds"]["genuine"]["as_expected"] == 1)
         if section == "Repairing a journal":
             # A byte of a sealed segment rots while the bridge is down.
             self.bridge.stop()
@@ -116,6 +116,11 @@ class Operator:
 
     def after(self, section, said):
         metrics = self.bridge.metrics()
+        if section == "IcrBridgeSecretStoppedMatching":
+            assert metrics["icr_bridge_deliveries_reverified_total"] == 3, metrics["icr_bridge_deliveries_reverified_total"]
+            self.bridge.secret_file.write_text(SECRET + "\n")
+            gone = lambda: self.bridge.send("--count", 1, secret="the new secret", check=False)["kinds"]["genuine"]["as_expected"] == 0  # noqa: E731
+            eventually("the old secret alone is in force", gone)
         if section == "Rotating a secret without a gap" and "position" in said:
             assert 'position="1"' in said, f"the old secret was not used: {said}"
         if section == "Repairing a journal":
