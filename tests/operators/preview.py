@@ -124,7 +124,7 @@ def main():
             draw_series(axes, panel, found, [loaded["since"], loaded["until"]])
     figure.savefig(sys.argv[2], dpi=80, facecolor=DARK)
     # A palette makes it a third as large. Pillow comes with matplotlib.
-    image.open(sys.argv[2]).convert("RGB").quantize(64).save(sys.argv[2], optimize=True)
+    image.open(sys.argv[2]).convert("RGB").quantize(160).save(sys.argv[2], optimize=True)
 
 
 if __name__ == "__main__":

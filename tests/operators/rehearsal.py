@@ -196,7 +196,9 @@ EXPECTED = {
 
 def rehearse(recorder, folder, promtool):
     rules = ROOT / "deploy/prometheus"
-    names = sorted({name for sample in recorder.samples for name in sample})
+    # What no rule asks for would only take time.
+    asked = set(re.findall(r"\b(?:icr_bridge|process)_[a-z0-9_]+", "".join((rules / name).read_text() for name in ("recording.yml", "alerts.yml"))))
+    names = sorted({name for sample in recorder.samples for name in sample if name.partition("{")[0] in asked})
     length = len(recorder.samples)
     tests = []
     ends = [at for _, at in recorder.acts[1:]]
