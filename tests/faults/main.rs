@@ -44,6 +44,7 @@ mod read_error;
 mod record_too_large;
 mod restart;
 mod restart_handover;
+mod secret_changed_late;
 mod secret_file;
 mod self_check;
 mod sizes;
@@ -113,6 +114,7 @@ const FAULTS: &[Fault] = &[
     damage_version::FAULT,
     damage_cursor::FAULT,
     damage_outcomes::FAULT,
+    secret_changed_late::FAULT,
     secret_file::FAULT,
     clock_jumps::FAULT,
     restart_handover::FAULT,

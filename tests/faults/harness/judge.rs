@@ -2,6 +2,8 @@
 
 use super::load::{Deliveries, Fate, Sent};
 use crate::support::kafka::{OwnedRecord, RealKafka};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,6 +23,8 @@ pub struct Verdict {
     pub taken: u64,
     /// First occurrences that stand behind a later one of their key.
     pub out_of_order: u64,
+    /// The numbers of all that are on one of the topics.
+    pub numbers: HashSet<u64>,
     /// Whatever else is not as it must be.
     pub problems: Vec<String>,
 }
@@ -50,6 +54,7 @@ pub fn judge(
     } = reading;
     compare(&seen, deliveries, sent, taken, &mut verdict);
     acceptance_order(&seen, sent, &mut verdict);
+    verdict.numbers = seen.values().filter_map(|first| first.number).collect();
     for number in seen.values().filter_map(|first| first.number) {
         if forbidden.contains(&number) {
             verdict
@@ -90,7 +95,7 @@ impl Reading<'_> {
         let quarantined = record.topic == self.quarantine;
         let first = First {
             sequence,
-            number: (!quarantined).then(|| self.number(record)).flatten(),
+            number: self.number(record),
             quarantined,
             content: content(record),
         };
@@ -121,7 +126,12 @@ impl Reading<'_> {
 
     fn number(&self, record: &OwnedRecord) -> Option<u64> {
         let value: serde_json::Value = serde_json::from_slice(record.value.as_deref()?).ok()?;
-        self.deliveries.number(value.get("state")?.as_str()?)
+        if let Some(state) = value.get("state") {
+            return self.deliveries.number(state.as_str()?);
+        }
+        // In quarantine stands the whole body.
+        let payload = STANDARD.decode(value.get("signedData")?.as_str()?).ok()?;
+        self.deliveries.number_of(&payload)
     }
 
     fn problem(&mut self, problem: String) {
@@ -169,7 +179,7 @@ fn compare(
         let belongs = deliveries.is_for_quarantine(delivery.number);
         if first.quarantined != belongs {
             problems.push(format!("{id} is on the wrong topic"));
-        } else if !belongs && first.number != Some(delivery.number) {
+        } else if first.number != Some(delivery.number) {
             problems.push(format!(
                 "{id} was given to delivery {} and carries {:?}",
                 delivery.number, first.number

@@ -159,6 +159,17 @@ impl Deliveries {
         Self::is_unintelligible(number) || self.too_large.lock().unwrap().contains(&number)
     }
 
+    /// The number that a payload gives, understood or not, if it is one of this run.
+    pub fn number_of(&self, payload: &[u8]) -> Option<u64> {
+        if let Ok(payload) = serde_json::from_slice::<serde_json::Value>(payload) {
+            return self.number(payload.get("state")?.as_str()?);
+        }
+        let text = std::str::from_utf8(payload).ok()?;
+        let (run, rest) = text.strip_prefix("run ")?.split_once(" delivery ")?;
+        let (number, _) = rest.split_once(':')?;
+        (run.parse() == Ok(self.run)).then(|| number.parse().ok())?
+    }
+
     /// The number that a record's `state` gives, if it is a delivery of this run.
     pub fn number(&self, state: &str) -> Option<u64> {
         // Behind the number stands what makes it larger.

@@ -38,6 +38,8 @@ pub enum Excuse {
     NobodyListens(&'static str),
     /// Those answered 503 with one of these reasons.
     Refusals(&'static [&'static str], &'static str),
+    /// Those answered 403 as unproven, if they are on their topic all the same in the end.
+    Unproven(&'static str),
 }
 
 impl Excuse {
@@ -45,7 +47,10 @@ impl Excuse {
     pub fn why(&self) -> Option<&'static str> {
         match self {
             Self::Nothing => None,
-            Self::NoProcess(why) | Self::NobodyListens(why) | Self::Refusals(_, why) => Some(why),
+            Self::NoProcess(why)
+            | Self::NobodyListens(why)
+            | Self::Refusals(_, why)
+            | Self::Unproven(why) => Some(why),
         }
     }
 
@@ -61,6 +66,7 @@ impl Excuse {
             (Self::Refusals(reasons, _), Fate::Status(503, reason)) => {
                 reasons.contains(&reason.as_str())
             }
+            (Self::Unproven(_), Fate::Status(403, reason)) => reason == "signature_wrong",
             _ => false,
         }
     }

@@ -671,6 +671,15 @@ impl Stage {
         if !unexcused.is_empty() {
             violations.push(format!("not 202: {:?}", others(&unexcused)));
         }
+        let gone = |sent: &&Sent| {
+            matches!(excuse, Excuse::Unproven(_))
+                && matches!(sent.fate, Fate::Status(403, _))
+                && !verdict.numbers.contains(&sent.number)
+        };
+        let gone = self.sent.iter().filter(gone).count();
+        if gone > 0 {
+            violations.push(format!("{gone} were answered 403 and did not come back"));
+        }
         let window = self
             .settings
             .iter()
