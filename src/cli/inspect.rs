@@ -196,14 +196,20 @@ impl Inspection {
         self.options.last.or(usual.filter(|_| !self.options.all))
     }
 
-    /// Counts what matches, and finds the newest `limit`. What comes in the way is said when the newest are shown.
-    fn count(&self, view: &View, selection: &Selection, limit: usize) -> Counted {
+    /// Counts what matches until told to stop, and finds the newest `limit`. What comes in the way is said when the newest are shown.
+    fn count(
+        &self,
+        view: &View,
+        selection: &Selection,
+        limit: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Counted {
         let mut survey = self.survey(view, selection, 1);
         let mut counted = Counted {
             matching: 0,
             newest: VecDeque::new(),
         };
-        loop {
+        while !stop() {
             match survey.mention() {
                 Ok(Some(sequence)) => {
                     counted.matching += 1;
@@ -213,9 +219,10 @@ impl Inspection {
                     }
                 }
                 Err(_) if survey.skip().is_some() => {}
-                Ok(None) | Err(_) => return counted,
+                Ok(None) | Err(_) => break,
             }
         }
+        counted
     }
 
     /// Hands over what matches until that is enough, and says what comes in the way; [`Exit::Io`] where something could not be read.
@@ -257,7 +264,7 @@ impl Inspection {
         view.await_notes(NOTED_WITHIN);
         let screen = io::stdout().is_terminal().then_some(SCREEN);
         let limit = self.limit(screen);
-        let counted = limit.map(|limit| self.count(&view, selection, limit));
+        let counted = limit.map(|limit| self.count(&view, selection, limit, &|| false));
         let most = counted.as_ref().map(|counted| counted.newest.len());
         let from = counted.as_ref().and_then(|counted| counted.newest.front());
         let mut survey = self.survey(&view, selection, from.copied().unwrap_or(1));

@@ -14,7 +14,10 @@ use crate::journal::Sequence;
 use crate::journal::view::View;
 use crate::shutdown::Signals;
 use crate::survey::{Step, Survey};
+use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// How often the folder is looked at.
@@ -25,31 +28,64 @@ const REMEMBERED: usize = 32;
 
 pub(super) fn run(inspection: &Inspection, selection: &Selection) -> Result<Exit, Failure> {
     let (view, _) = inspection.open()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::Signals)?;
-    runtime.block_on(async {
-        let mut signals = Signals::new().map_err(Failure::Signals)?;
-        let mut follow = Follow::new(inspection, selection, &view)?;
-        loop {
-            follow.show()?;
-            tokio::select! {
-                _ = signals.leave(|| {}) => return Ok(Exit::Done),
-                () = tokio::time::sleep(TICK) => {}
-            }
-            if reader_is_gone() {
-                return Ok(Exit::Done);
-            }
-            follow.look_again()?;
+    let interrupt = Interrupt::new().map_err(Failure::Signals)?;
+    let mut follow = Follow::new(inspection, selection, &view, &interrupt);
+    loop {
+        follow.show()?;
+        if interrupt.comes_within(TICK) || reader_is_gone() {
+            return Ok(Exit::Done);
         }
-    })
+        follow.look_again()?;
+    }
+}
+
+/// The signal to leave, noticed also while much is shown.
+struct Interrupt {
+    came: Cell<bool>,
+    inbox: Receiver<()>,
+    /// Its thread waits for the signal.
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Interrupt {
+    fn new() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let mut signals = {
+            let _within = runtime.enter();
+            Signals::new()?
+        };
+        let (outbox, inbox) = channel();
+        runtime.spawn(async move {
+            signals.leave(|| {}).await;
+            // Nobody listens any more: it is leaving already.
+            let _ = outbox.send(());
+        });
+        Ok(Self {
+            came: Cell::new(false),
+            inbox,
+            _runtime: runtime,
+        })
+    }
+
+    fn came(&self) -> bool {
+        self.comes_within(Duration::ZERO)
+    }
+
+    fn comes_within(&self, limit: Duration) -> bool {
+        let came = self.came.get() || self.inbox.recv_timeout(limit) == Ok(());
+        self.came.set(came);
+        came
+    }
 }
 
 struct Follow<'v> {
     inspection: &'v Inspection,
     selection: &'v Selection,
     view: &'v View,
+    interrupt: &'v Interrupt,
     output: Output,
     /// At the journal's end.
     arrivals: Survey<'v>,
@@ -74,16 +110,32 @@ impl<'v> Follow<'v> {
         inspection: &'v Inspection,
         selection: &'v Selection,
         view: &'v View,
-    ) -> Result<Self, Failure> {
+        interrupt: &'v Interrupt,
+    ) -> Self {
         let from = match inspection.limit(Some(TAIL)) {
             Some(limit) => {
-                let newest = inspection.count(view, selection, limit).newest;
+                let stop = || interrupt.came();
+                let newest = inspection.count(view, selection, limit, &stop).newest;
                 newest.front().copied().unwrap_or(view.last() + 1)
             }
             None => 1,
         };
         let settled = view.progress().sequence;
-        let mut follow = Self::at(inspection, selection, view, (from, settled));
+        let mut follow = Self {
+            inspection,
+            selection,
+            view,
+            interrupt,
+            output: Output::new(inspection.options.json),
+            arrivals: inspection.survey(view, selection, from),
+            outcomes: inspection.survey(view, selection, settled + 1),
+            cursors: VecDeque::new(),
+            settled,
+            told: BTreeSet::new(),
+            held: view.held().unwrap_or_default().into_iter().collect(),
+            released: VecDeque::new(),
+            said: VecDeque::new(),
+        };
         // What is older than the first line shown is told too.
         let noted = Selection {
             fates: vec![Fate::Published, Fate::Quarantined, Fate::Held],
@@ -93,31 +145,7 @@ impl<'v> Follow<'v> {
         while let Ok(Some(sequence)) = above.mention() {
             follow.told.insert(sequence);
         }
-        Ok(follow)
-    }
-
-    /// Shows what comes from `from` on, and what becomes of what is above `settled`.
-    fn at(
-        inspection: &'v Inspection,
-        selection: &'v Selection,
-        view: &'v View,
-        (from, settled): (Sequence, Sequence),
-    ) -> Self {
-        let held = view.held().unwrap_or_default();
-        Self {
-            inspection,
-            selection,
-            view,
-            output: Output::new(inspection.options.json),
-            arrivals: inspection.survey(view, selection, from),
-            outcomes: inspection.survey(view, selection, settled + 1),
-            cursors: VecDeque::new(),
-            settled,
-            told: BTreeSet::new(),
-            held: held.into_iter().collect(),
-            released: VecDeque::new(),
-            said: VecDeque::new(),
-        }
+        follow
     }
 
     /// Shows everything that is new in the view.
@@ -150,7 +178,7 @@ impl<'v> Follow<'v> {
 
     fn show_arrivals(&mut self) -> Result<(), Failure> {
         self.arrivals.take_passed(self.settled);
-        loop {
+        while !self.interrupt.came() {
             match self.arrivals.step().map_err(self.inspection.read())? {
                 Step::Found(found) => {
                     if found.fate != Fate::Pending {
@@ -159,19 +187,20 @@ impl<'v> Follow<'v> {
                     let row = Row::new(&found, &self.inspection.mask(&found));
                     self.output.row(row)?;
                 }
-                Step::End => return Ok(()),
+                Step::End => break,
                 other => {
                     let words = words(&other);
                     self.say(words)?;
                 }
             }
         }
+        Ok(())
     }
 
     fn show_outcomes(&mut self) -> Result<(), Failure> {
         self.outcomes.take_passed(self.settled);
         self.outcomes.look_until(self.settled);
-        loop {
+        while !self.interrupt.came() {
             match self.outcomes.step().map_err(self.inspection.read())? {
                 Step::Found(found) => {
                     if !self.told.contains(&found.sequence) {
@@ -228,12 +257,15 @@ impl<'v> Follow<'v> {
                     "another journal stands in the folder now; it is followed from its beginning"
                         .into(),
                 )?;
-                let settled = self.view.progress().sequence;
-                let places = (1, settled);
-                let anew = Self::at(self.inspection, self.selection, self.view, places);
-                let before = std::mem::replace(self, anew);
-                self.output = before.output;
-                self.said = before.said;
+                self.settled = self.view.progress().sequence;
+                let after = self.settled + 1;
+                let (inspection, selection) = (self.inspection, self.selection);
+                self.arrivals = inspection.survey(self.view, selection, 1);
+                self.outcomes = inspection.survey(self.view, selection, after);
+                self.held = self.view.held().unwrap_or_default().into_iter().collect();
+                self.cursors.clear();
+                self.told.clear();
+                self.released.clear();
                 Ok(())
             }
             Err(error) => self.say(error.to_string()),
