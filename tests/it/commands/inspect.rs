@@ -11,6 +11,8 @@ use crate::support::app::{NO_KAFKA, SECRET, TestApp};
 use crate::support::eventually::eventually;
 use crate::support::process::run;
 use icr_bridge::domain::event::EventKind;
+use icr_bridge::journal::storage::Disk;
+use icr_bridge::journal::{Journal, Observer, Options};
 use icr_bridge::mock_kafka::{MockKafka, MockTopic};
 use icr_bridge::simulator::{Request, Simulator};
 use rdkafka::types::RDKafkaApiKey::Produce;
@@ -18,7 +20,8 @@ use rdkafka::types::RDKafkaRespErr as E;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use tempfile::TempDir;
 
 pub const MAIN: &str = "icr.webhooks";
@@ -250,6 +253,22 @@ pub fn ids(output: &Output) -> Vec<String> {
     let objects = objects(output);
     let id = |object: &Value| object["id"].as_str().unwrap().to_owned();
     objects.iter().map(id).collect()
+}
+
+/// The journal, as a bridge would open it.
+pub fn open(dir: &Path) -> Journal {
+    struct Quiet;
+    impl Observer for Quiet {}
+    let options = Options {
+        dir: dir.to_owned(),
+        segment_bytes: 64 << 20,
+        spare_segments: 0,
+        queue: 4096,
+        retention_age: Duration::from_secs(1 << 30),
+        retention_bytes: 1 << 40,
+        low_water_bytes: 0,
+    };
+    Journal::open(Arc::new(Disk), options, Arc::new(Quiet)).unwrap()
 }
 
 /// Transactions of five organizations.

@@ -3,6 +3,9 @@
 use super::*;
 use crate::support::eventually::within;
 use crate::support::process::command;
+use icr_bridge::domain::outcome::Outcome;
+use icr_bridge::domain::reasons::QuarantineReason;
+use icr_bridge::journal::Taker;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -176,6 +179,49 @@ fn a_selection_by_outcome_shows_a_delivery_when_it_gets_there() {
         shown.values().all(|outcomes| outcomes.len() == 1),
         "{shown:?}"
     );
+}
+
+#[test]
+fn a_held_delivery_is_shown_again_when_a_topic_takes_it() {
+    let stage = Stage::played();
+    let following = Following::start(&stage.journal(), &["--json", "--all"]);
+    following.until_all(std::slice::from_ref(&stage.held), "held");
+    let journal = open(&stage.journal());
+    assert!(journal.release(7, Taker::Quarantine).unwrap());
+    let mut outcome = Vec::new();
+    Outcome::Quarantined {
+        reason: QuarantineReason::RecordInvalid,
+        topic: QUARANTINE.into(),
+        partition: 0,
+        offset: 2,
+    }
+    .encode(&mut outcome);
+    journal.note_outcome(7, &outcome);
+    let shown = following.until_all(std::slice::from_ref(&stage.held), "quarantined");
+    assert_eq!(shown[&stage.held], ["held", "quarantined"]);
+    journal.close();
+}
+
+#[test]
+fn what_was_shown_with_its_outcome_is_not_shown_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let kafka = kafka();
+    let settings = [("KAFKA_BROKERS", kafka.bootstrap_servers())];
+    let app = TestApp::on(dir.path(), &settings).unwrap();
+    let noted = deliver(&app, &app.simulator(), 0..20);
+    until_settled(&app);
+    app.stop();
+    // Outcomes above the cursor, as of a bridge that was killed before it could save that.
+    std::fs::remove_file(dir.path().join("cursor")).unwrap();
+    let following = Following::start(dir.path(), &["--json", "--last", "5"]);
+    following.until_all(&noted[15..], "published");
+    let app = TestApp::on(dir.path(), &settings).unwrap();
+    let last = deliver(&app, &app.simulator(), 20..21);
+    let shown = following.until_all(&last, "published");
+    assert_eq!(shown.len(), 6, "{shown:?}");
+    for id in &noted[15..] {
+        assert_eq!(shown[id], ["published"]);
+    }
 }
 
 #[test]

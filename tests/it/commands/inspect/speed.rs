@@ -8,29 +8,15 @@ use icr_bridge::domain::glance::glance;
 use icr_bridge::domain::outcome::Outcome;
 use icr_bridge::domain::signature::Signature;
 use icr_bridge::domain::tag::Tag;
-use icr_bridge::journal::storage::Disk;
-use icr_bridge::journal::{Append, Journal, Observer, Options, Progress};
-use std::sync::Arc;
+use icr_bridge::journal::{Append, Progress};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const DELIVERIES: u64 = 1_000_000;
 
-struct Quiet;
-impl Observer for Quiet {}
-
 /// A million deliveries of 2 KB, one in a thousand of org7, all published.
 fn filled(dir: &Path) {
-    let options = Options {
-        dir: dir.to_owned(),
-        segment_bytes: 64 << 20,
-        spare_segments: 2,
-        queue: 4096,
-        retention_age: Duration::from_secs(1 << 30),
-        retention_bytes: 1 << 40,
-        low_water_bytes: 0,
-    };
-    let journal = Journal::open(Arc::new(Disk), options, Arc::new(Quiet)).unwrap();
+    let journal = open(dir);
     for number in 0..DELIVERIES {
         let bytes = record(number);
         let append = Append {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::support::process::command;
+use icr_bridge::journal::Append;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -205,6 +206,31 @@ fn of_a_held_delivery_whose_record_is_gone_the_copy_is_shown() {
     let text = printed(&stage.inspect(&["--id", &stage.held]));
     assert!(text.contains("this is the copy that is held"), "{text}");
     assert!(!text.contains(EMAIL), "{text}");
+}
+
+#[test]
+fn a_record_that_this_bridge_cannot_read_is_listed_as_such() {
+    let stage = Stage::played();
+    let journal = open(&stage.journal());
+    let (sender, stored) = std::sync::mpsc::channel();
+    let append = Append {
+        tag_length: 0,
+        bytes: b"\x02of a newer version".to_vec(),
+        done: Box::new(move |result| sender.send(result).unwrap()),
+    };
+    journal.append(append).unwrap();
+    assert_eq!(stored.recv().unwrap(), Ok(9));
+    journal.close();
+    let text = printed(&stage.inspect(&["--last", "1"]));
+    assert!(text.contains("(sequence 9: unreadable)"), "{text}");
+    let last = objects(&stage.inspect(&["--json"])).pop().unwrap();
+    assert_eq!((&last["sequence"], &last["id"]), (&json!(9), &Value::Null));
+    let why = last["unreadable"].as_str().unwrap();
+    assert!(why.contains("version 2 is newer"), "{why}");
+    assert_eq!(
+        ids(&stage.inspect(&["--json", "--app", "default"])).len(),
+        7
+    );
 }
 
 #[test]
