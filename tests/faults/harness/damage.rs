@@ -93,7 +93,7 @@ pub fn play(stage: &mut Stage, harm: fn(&mut Stage, u64, &[Segment]) -> Damage) 
     let first = stage.random(24);
     for round in stage.rounds(2, 24) {
         let round = first + round;
-        let unpublished = round % 2 == 0;
+        let unpublished = round.is_multiple_of(2);
         if unpublished {
             stage.kafka_away();
         }
