@@ -7,7 +7,7 @@ pub const FAULT: Fault = Fault {
     title: "one of two brokers is stopped, and the topic wants both",
     excuse: Excuse::Nothing,
     run: |stage| {
-        let Some((_first, second)) = stage.own_cluster() else {
+        let Some(second) = stage.own_cluster() else {
             return stage.skip("brokers in containers do not see each other");
         };
         stage.start();

@@ -20,20 +20,22 @@ impl Stage {
         broker
     }
 
-    /// The same for a cluster of two, and a topic that wants both. None where brokers can't see each other.
-    pub fn own_cluster(&mut self) -> Option<(Rc<OwnBroker>, OwnBroker)> {
+    /// A cluster of two, and a topic that wants both: the second. None where brokers can't see each other.
+    pub fn own_cluster(&mut self) -> Option<Rc<OwnBroker>> {
         let first = Rc::new(OwnBroker::start_in(self.folder.path(), &[]));
-        let second = first.join()?;
+        let second = Rc::new(first.join()?);
         self.use_broker(&first);
         let both = [("min.insync.replicas", "2")];
         self.kafka.create_replicated_topic(&self.topic, 3, 2, &both);
         self.kafka.create_topic(&self.quarantine, 1, &[]);
-        Some((first, second))
+        // Until the end: what still waits then wants both, too.
+        self.brokers.push(Rc::clone(&second));
+        Some(second)
     }
 
     fn use_broker(&mut self, broker: &Rc<OwnBroker>) {
         self.kafka = (***broker).clone();
-        self.broker = Some(Rc::clone(broker));
+        self.brokers.push(Rc::clone(broker));
     }
 
     /// Makes the topic anew with such a configuration: before the first start.
