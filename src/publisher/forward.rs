@@ -1,6 +1,6 @@
 //! Forward: from the journal through the gate to the producer, one delivery at a time and in order.
 use super::in_flight::{Done, Entry, Standing};
-use super::kafka::NotTaken;
+use super::kafka::{NotTaken, now};
 use super::line::{Carry, IDLE_TICK, Line, Rest, TICK};
 use super::prepare::{Prepared, Verdict, prepare};
 use super::verdict::{Class, FailureReason};
@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 impl Line {
     /// Reads one delivery and hands it over.
     pub(super) fn read(&mut self, wait: Duration) -> Rest {
-        let now = self.now();
         let reader = match &mut self.reader {
             Some(reader) => reader,
             empty => {
@@ -37,7 +36,8 @@ impl Line {
                 let verdict = self.verdicts.get(&sequence).copied();
                 let occasion = Occasion {
                     sequence,
-                    now,
+                    // Of this moment: the reader may have waited for what was accepted only then.
+                    now: self.clock.latest(now()),
                     replay: false,
                 };
                 match prepare(stored.body, occasion, verdict, &self.settings.record) {

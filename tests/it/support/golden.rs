@@ -368,13 +368,22 @@ impl Found {
             self.replace_headers(identity)
         };
         let acceptance: jiff::Timestamp = acceptance.parse().unwrap();
-        assert_eq!(
-            self.timestamp,
-            acceptance.as_millisecond(),
-            "the record's timestamp is that of acceptance"
-        );
-        self.timestamp = i64::try_from(identity.accepted_at.0).unwrap();
+        let acceptance = acceptance.as_millisecond();
+        let stands_for = if self.is_replay() {
+            assert!(self.timestamp > acceptance, "that of the replay");
+            identity.replayed_at
+        } else {
+            assert_eq!(self.timestamp, acceptance, "that of acceptance");
+            identity.accepted_at
+        };
+        self.timestamp = i64::try_from(stands_for.0).unwrap();
         self
+    }
+
+    /// Whether it was published again because somebody asked for it.
+    pub fn is_replay(&self) -> bool {
+        let structured = || self.value.contains(",\"replay\":\"2");
+        self.header("ce_replay").is_some() || self.is_structured() && structured()
     }
 
     /// Returns the time of acceptance that stood there.
