@@ -12,9 +12,9 @@ pub struct Judging {
     pub apps: Vec<App>,
     /// The journal.
     pub journal: journal::Options,
-    /// See [`Config::duplicate_window`].
+    /// See [`Config::duplicate_window`](super::Config::duplicate_window).
     pub duplicate_window: usize,
-    /// See [`Config::rejected_ring_bytes`].
+    /// See [`Config::rejected_ring_bytes`](super::Config::rejected_ring_bytes).
     pub rejected_ring_bytes: u64,
 }
 

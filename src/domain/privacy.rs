@@ -2,7 +2,7 @@
 //!
 //! ICR names a person in `sender`, but any field that comes in the future may do so too. Hence, wherever it stands:
 //! - the whole of a `sender` (also `_sender`, as a record may call it), and of every field whose name speaks of a person
-//!   ([`PERSONAL`]), is masked;
+//!   (`PERSONAL`), is masked;
 //! - so is every text that has the form of an e-mail address, or repeats what a `sender` of the same delivery says;
 //! - `signedData` is withheld, since it holds all of this, encoded;
 //! - a text that is not JSON is withheld altogether: nobody knows what is what in it.

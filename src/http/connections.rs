@@ -6,7 +6,7 @@
 //! - **When all places are taken**, the connections that have waited for their sender the longest make room, so that clients
 //!   that say nothing cannot close the door to those that bring a delivery.
 //! - **When the bridge leaves**, every answer closes its connection, and a connection that waits for its sender is closed only once
-//!   nothing has come for [`LINGER`]: HTTP/1.1 has no way of closing an idle connection that cannot cross with a request, so
+//!   nothing has come for `LINGER`: HTTP/1.1 has no way of closing an idle connection that cannot cross with a request, so
 //!   those that speak now and then are given the time to speak once more.
 //!
 //! Each worker looks after its own: a connection's state never leaves its thread, so that none is closed between the arrival of

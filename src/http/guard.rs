@@ -1,6 +1,6 @@
 //! Who is served by the admin listener: metrics and probes are for everybody, all else is not.
 //!
-//! **Guarantee.** Beyond [`OPEN`], a request is served only if its `Host` is ours (a page that a browser was lured to cannot reach
+//! **Guarantee.** Beyond `OPEN`, a request is served only if its `Host` is ours (a page that a browser was lured to cannot reach
 //! us under a name of its own, which is DNS rebinding), if its `Origin` is ours where it is more than a GET, and if it either
 //! carries a token in force or, where none is configured, comes from this machine. Paths that don't exist are no exception, so
 //! that what exists is not told to strangers.

@@ -1,6 +1,6 @@
 //! Publishing again what stands in the journal: `replay`.
 //!
-//! What a selection means is found by a [`Survey`], twice: to count it, and to publish it. What is published is made anew, by the
+//! What a selection means is found by a [`Survey`](crate::survey::Survey), twice: to count it, and to publish it. What is published is made anew, by the
 //! **present** settings and the present normalizer: that is how a bug in it, or a topic's limit, is repaired after the fact. The record
 //! has the same `ce_id` and `ce_time`, `ce_replay` says when, and its timestamp is now.
 //!
