@@ -7,11 +7,14 @@ use crate::support::process::Serving;
 use icr_bridge::domain::cloudevent::rfc3339;
 use icr_bridge::domain::event::EventKind;
 use icr_bridge::ingest::wall_clock;
+use icr_bridge::journal::storage::Disk;
+use icr_bridge::journal::view::View;
 use icr_bridge::mock_kafka::{ConsumedRecord, MockKafka, MockTopic, TopicReader};
 use icr_bridge::simulator::{Request, Simulator};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 const TRANSACTION: EventKind = EventKind::OrganizationTransaction;
@@ -76,6 +79,11 @@ fn what_was_rejected_between_two_changes_of_the_secret_reaches_kafka_with_its_ti
                 == 21.0
             && file.len() > 20 * 2048)
             .then_some(())
+    });
+    // Killed before, it would publish the first delivery twice.
+    eventually("the cursor has passed what was published", || {
+        let view = View::open(Arc::new(Disk), &journal).ok()?;
+        (view.ledger().ok()?.pending == 0).then_some(())
     });
     bridge.kill();
     let bridge = Serving::start(&journal, &settings);
