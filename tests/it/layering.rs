@@ -137,3 +137,17 @@ fn what_is_fuzzed_is_built_with_the_dependencies_of_the_bridge() {
     }
     assert!(needed > 8, "{needed} dependencies are needed");
 }
+
+#[test]
+fn the_ring_of_rejected_deliveries_knows_no_http_no_kafka_and_no_ingress() {
+    assert_never_mentions(
+        "rejected",
+        &[
+            "actix",
+            "rdkafka",
+            "crate::http",
+            "crate::ingest",
+            "crate::publisher",
+        ],
+    );
+}
