@@ -585,6 +585,12 @@ impl Stage {
             self.tell_expected_loss(&mut row);
             return row;
         }
+        if verdict.taken > 0 {
+            row.notes.push(format!(
+                "{} deliveries were destroyed on disk by the fault itself before they were published; the ledger says so, too",
+                verdict.taken
+            ));
+        }
         row.violations.extend(self.ledger(&verdict));
         row.violations
             .extend(self.violations(&fault.excuse, &verdict));
