@@ -23,7 +23,7 @@
 //! crash leaves more behind than what was not synced. An entry is removed by zeros over its first block.
 
 use crate::journal::storage::{Access, Storage, StorageFile};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -258,6 +258,16 @@ impl Blocks {
         };
         self.unsynced = true;
         file.write_at(&[0; BLOCK], u64::from(*first) * BLOCK as u64)
+    }
+
+    /// Removes on disk what is left of entries whose blocks were given back, unless others have the first of them by now: left whole, they would
+    /// be back after a restart. What cannot be erased costs room then, nothing else.
+    pub(super) fn erase_free(&mut self, entries: &[Box<[Position]>]) {
+        let free: HashSet<Position> = self.free.iter().copied().collect();
+        let left = |blocks: &&Box<[Position]>| blocks.first().is_some_and(|it| free.contains(it));
+        for blocks in entries.iter().filter(left) {
+            let _ = self.erase(blocks);
+        }
     }
 
     /// Gives an entry's blocks back: the next entry takes the first of them first, so that the old entry is gone.

@@ -324,18 +324,21 @@ impl Shelf {
             .iter()
             .filter(|(_, entry)| !entry.place.standing.is_familiar());
         let strangers: Vec<Key> = strangers.map(|(key, _)| *key).collect();
+        let mut gone = Vec::new();
         for key in &strangers {
             if let Some(entry) = self.take(*key) {
                 self.blocks.release(&entry.blocks);
+                gone.push(entry.blocks);
             }
         }
         let needed = self.amount.bytes / BLOCK as u64;
         let dropped = if needed < u64::from(self.blocks.end()) {
-            self.move_below(needed as Position)?
+            self.move_below(needed as Position)
         } else {
-            0
+            Ok(0)
         };
-        Ok(strangers.len() as u64 + dropped)
+        self.blocks.erase_free(&gone);
+        Ok(strangers.len() as u64 + dropped?)
     }
 
     /// Moves what stands at or beyond `end` into what is free before it, as far as there is room, and cuts the file. How many had to go.
@@ -347,6 +350,7 @@ impl Shelf {
         let mut moving: Vec<(Key, Entry)> = taken.flatten().collect();
         moving.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.place.standing));
         self.blocks.retreat(end);
+        let mut gone = Vec::new();
         let mut dropped = 0;
         for (key, entry) in moving {
             let bytes = self.blocks.read(key.number, &entry.blocks);
@@ -370,9 +374,13 @@ impl Shelf {
                     evicted
                 }
                 Ok(Put::There) => 0,
-                Ok(Put::NoRoom | Put::Failed) | Err(_) => 1,
+                Ok(Put::NoRoom | Put::Failed) | Err(_) => {
+                    gone.push(entry.blocks);
+                    1
+                }
             };
         }
+        self.blocks.erase_free(&gone);
         self.blocks.cut()?;
         Ok(dropped)
     }

@@ -282,6 +282,27 @@ fn where_the_journal_has_no_room_strangers_and_free_space_are_given_back() {
 }
 
 #[test]
+fn what_gave_way_and_came_again_is_not_back_once_it_was_removed() {
+    let disk = SimStorage::new(1);
+    let mut shelf = open(&disk, 100);
+    let stranger = candidate(STRANGER, 1, 0, 1, 10);
+    shelf.put(&stranger, true);
+    fill(&mut shelf, FAMILIAR, 100..104);
+    shelf.sync().unwrap();
+    // The familiar one that would have taken its place cannot be read just now.
+    disk.fail(Operation::Read, 1);
+    assert_eq!(shelf.give_way().unwrap(), 2);
+    shelf.put(&stranger, true);
+    let all = shelf.after(None, u64::MAX, usize::MAX, usize::MAX);
+    let is_stranger = |bytes: Vec<u8>| judge(bytes).unwrap().digest == stranger.digest;
+    let it = all
+        .iter()
+        .find(|it| it.bytes.clone().is_some_and(is_stranger));
+    shelf.remove(&[it.unwrap().key]).unwrap();
+    assert!(!numbers(&open(&disk, 100)).contains(&1));
+}
+
+#[test]
 fn a_smaller_ring_keeps_the_familiar_and_a_larger_one_all() {
     let disk = SimStorage::new(1);
     let mut shelf = open(&disk, 200);

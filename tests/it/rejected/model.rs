@@ -275,6 +275,8 @@ impl Model {
             self.doubtful || back.count() == 0,
             "what was removed is back"
         );
+        // Those whose erasing failed are there again, and need not go by themselves.
+        self.removed.retain(|digest| !present.contains_key(digest));
     }
 
     fn check(&self) {
