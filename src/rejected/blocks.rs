@@ -264,9 +264,10 @@ impl Blocks {
     /// be back after a restart. What cannot be erased costs room then, nothing else.
     pub(super) fn erase_free(&mut self, entries: &[Box<[Position]>]) {
         let free: HashSet<Position> = self.free.iter().copied().collect();
-        let left = |blocks: &&Box<[Position]>| blocks.first().is_some_and(|it| free.contains(it));
-        for blocks in entries.iter().filter(left) {
-            let _ = self.erase(blocks);
+        for blocks in entries {
+            if blocks.first().is_some_and(|first| free.contains(first)) {
+                let _ = self.erase(blocks);
+            }
         }
     }
 
