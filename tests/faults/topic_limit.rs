@@ -11,7 +11,8 @@ pub const FAULT: Fault = Fault {
         stage.topic_with(&[("max.message.bytes", "100000")]);
         // Records of 2 kB and more each; nothing makes their batches smaller than they are.
         stage.deliveries().grow(4000);
-        stage.set("KAFKA_PROPERTIES", "compression.type=none");
+        // Gathered for as long as the window takes to fill, however slow the machine: the batches are as large as they can be.
+        stage.set("KAFKA_PROPERTIES", "compression.type=none,linger.ms=1000");
         stage.set("PUBLISH_WINDOW", "2000");
         let count = if stage.is_long() { 100_000 } else { 3000 };
         stage.start();
