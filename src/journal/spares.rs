@@ -1,7 +1,8 @@
 //! Segments made ahead, so that rolling is cheap and a disk that others fill does not refuse deliveries at once.
 //!
 //! A spare is reserved first and then filled with zeros, slowly: syncing writes into reserved but unwritten space has to convert extents
-//! each time. Measured on ext4, groups of 128 KiB: `fdatasync` 190 µs into zeroed space, 330 µs into merely reserved space.
+//! each time, and has to be confirmed. Measured on ext4, groups of 128 KiB: `fdatasync` 190 µs into zeroed space, 330 µs into merely
+//! reserved space.
 use super::catalog::Shelf;
 use super::segment::{self, Header};
 use super::storage::{Access, StorageFile};
@@ -21,8 +22,10 @@ pub(super) struct Spare {
     name: String,
     file: Arc<dyn StorageFile>,
     pub bytes: u64,
-    /// Filled with zeros up to here.
+    /// Filled with zeros up to here, safely.
     zeroed: u64,
+    /// It is to be filled.
+    raw: bool,
     /// A segment's name was given to it, or at least tried.
     named: bool,
 }
@@ -53,7 +56,8 @@ impl Spares {
                     file,
                     bytes: *bytes,
                     // Nobody knows; filling it at every start would cost more than it saves.
-                    zeroed: *bytes,
+                    zeroed: 0,
+                    raw: false,
                     named: false,
                 }),
                 // What cannot be removed is tried again at the next start.
@@ -77,6 +81,7 @@ impl Spares {
             file,
             bytes,
             zeroed: 0,
+            raw: true,
             named: false,
         })
     }
@@ -90,12 +95,12 @@ impl Spares {
 
     /// Puts a spare where [`Spares::take`] finds it.
     pub fn put(&self, spare: Spare) {
-        // Zeroed ones go first.
+        // Those that need no more filling go first.
         let mut ready = self.ready.lock();
-        if spare.is_zeroed() {
-            ready.push_front(spare);
-        } else {
+        if spare.raw {
             ready.push_back(spare);
+        } else {
+            ready.push_front(spare);
         }
     }
 
@@ -104,32 +109,30 @@ impl Spares {
         self.ready.lock().len()
     }
 
-    /// A spare that is not yet filled with zeros.
+    /// A spare that is to be filled with zeros.
     pub fn take_raw(&self) -> Option<Spare> {
         let mut ready = self.ready.lock();
-        let raw = ready.iter().position(|spare| !spare.is_zeroed())?;
+        let raw = ready.iter().position(|spare| spare.raw)?;
         ready.remove(raw)
     }
 }
 
 impl Spare {
-    fn is_zeroed(&self) -> bool {
-        self.zeroed >= self.bytes
-    }
-
     /// Goes on filling the file with zeros, doing `between` after each step until it says stop.
     pub fn zero(&mut self, between: &mut dyn FnMut() -> bool) -> io::Result<()> {
         let zeros = vec![0; STEP.min(self.bytes as usize)];
-        while !self.is_zeroed() {
+        while self.raw {
             let length = (self.bytes - self.zeroed).min(zeros.len() as u64) as usize;
             self.file
                 .write_at(zeros.get(..length).unwrap_or_default(), self.zeroed)?;
             self.file.sync_data()?;
+            self.file.confirm()?;
             self.zeroed += length as u64;
+            self.raw = self.zeroed < self.bytes;
             if !between() {
                 return Ok(());
             }
-            if !self.is_zeroed() {
+            if self.raw {
                 std::thread::sleep(PAUSE);
             }
         }
@@ -147,7 +150,8 @@ impl Spare {
         let path = shelf.dir.join(&name);
         self.named = true;
         storage.rename(&shelf.dir.join(&self.name), &path)?;
-        if let Err(error) = storage.sync_dir(&shelf.dir) {
+        let synced = storage.sync_dir(&shelf.dir);
+        if let Err(error) = synced.and_then(|()| self.file.confirm()) {
             // If it stays it is empty; but nothing may be appended to the segment before it (see `writer`).
             let _ = storage.remove(&path);
             return Err(error);
@@ -165,8 +169,8 @@ impl Spare {
         let _ = shelf.storage.remove(&shelf.dir.join(&self.name));
     }
 
-    /// The file itself.
-    pub fn into_file(self) -> Arc<dyn StorageFile> {
-        self.file
+    /// The file itself, and up to where it holds zeros safely: a sync into these needs no [`StorageFile::confirm`].
+    pub fn into_file(self) -> (Arc<dyn StorageFile>, u64) {
+        (self.file, self.zeroed)
     }
 }

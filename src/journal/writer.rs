@@ -41,6 +41,8 @@ struct Active {
     header: Header,
     /// Synced up to here.
     position: u64,
+    /// Zeros stand up to here, safely: see [`StorageFile::confirm`].
+    zeroed: u64,
     entries: Entries,
 }
 
@@ -246,6 +248,9 @@ impl Writer {
         };
         let begun = Instant::now();
         active.file.sync_data()?;
+        if start + buffer.len() as u64 > active.zeroed {
+            active.file.confirm()?;
+        }
         let sync = begun.elapsed();
         for (append, sequence) in batch.iter().zip(first..) {
             let (tag, body) = append

@@ -2,7 +2,7 @@
 use super::super::catalog::Segment;
 use super::super::segment::{DATA, Entries, Header};
 use super::super::spares::Spare;
-use super::super::storage::{StorageFile, is_full};
+use super::super::storage::is_full;
 use super::super::{AppendError, retention};
 use super::{Active, Group, Writer, kind};
 use std::io;
@@ -60,7 +60,7 @@ impl Writer {
             match self.install(&mut spare, urgent) {
                 Ok((header, name)) => {
                     self.core.chores.wake();
-                    return Ok(Some(self.enter(spare.into_file(), header, name)));
+                    return Ok(Some(self.enter(spare, header, name)));
                 }
                 Err(error) if is_full(&error) && !spare.is_named() => {
                     self.core.spares.put(spare);
@@ -81,7 +81,7 @@ impl Writer {
         let shelf = Arc::clone(&self.core.shelf);
         let mut spare = self.making_room(urgent, || self.core.spares.make(&shelf, capacity))?;
         match self.install(&mut spare, urgent) {
-            Ok((header, name)) => Ok(self.enter(spare.into_file(), header, name)),
+            Ok((header, name)) => Ok(self.enter(spare, header, name)),
             Err(error) => {
                 self.name_taken |= spare.is_named();
                 spare.discard(&shelf);
@@ -113,7 +113,8 @@ impl Writer {
     }
 
     /// Enters a segment into the catalog. One of the same base, from which nothing was acknowledged, was replaced on disk as well.
-    fn enter(&self, file: Arc<dyn StorageFile>, header: Header, name: String) -> Active {
+    fn enter(&self, spare: Spare, header: Header, name: String) -> Active {
+        let (file, zeroed) = spare.into_file();
         let segment = Segment::new(header, name, header.capacity);
         let mut catalog = self.core.shelf.catalog.lock();
         catalog.segments.insert(header.base, segment);
@@ -121,6 +122,7 @@ impl Writer {
             file,
             header,
             position: DATA,
+            zeroed,
             entries: Entries::default(),
         }
     }

@@ -1,8 +1,10 @@
 //! Disks that fail, and disks that are full.
 use super::harness::*;
+use crate::support::eventually::eventually;
 use crate::support::sim_storage::{Operation, SimStorage};
 use icr_bridge::journal::reader::Next;
 use icr_bridge::journal::{AppendError, Options};
+use std::path::PathBuf;
 use std::time::Duration;
 
 fn no_spares() -> Options {
@@ -35,6 +37,53 @@ fn a_failed_sync_abandons_the_segment_and_the_records_go_into_the_next() {
     let journal = open(&storage);
     assert_eq!(read_all(&journal), [Seen::Records(1, 8)]);
     assert_eq!(journal.status().damaged_segments, 0);
+}
+
+#[test]
+fn what_a_sync_claims_while_the_filesystem_turns_read_only_is_not_acknowledged() {
+    let storage = SimStorage::new(5);
+    let (journal, _) = open_with(&storage, no_spares()).unwrap();
+    append(&journal, 1, 3);
+    storage.turn_read_only();
+    assert_eq!(
+        append_one(&journal, &tag(4), &body(4)),
+        Err(AppendError::Storage)
+    );
+    storage.power_off();
+    drop(journal);
+    storage.power_on(9);
+    assert_eq!(read_all(&open(&storage)), [Seen::Records(1, 3)]);
+}
+
+#[test]
+fn what_is_written_over_zeros_is_safe_even_while_the_filesystem_turns_read_only() {
+    let storage = SimStorage::new(5);
+    let journal = open(&storage);
+    let named = |start: &str, end: &str| {
+        let names = storage.snapshot().into_keys();
+        let wanted = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with(start) && name.ends_with(end)
+        };
+        names.filter(wanted).collect::<Vec<_>>()
+    };
+    // The first segment was made in haste; the next one is a spare, which is filled with zeros.
+    eventually("the spare is filled", || {
+        let spares = named("spare-", "");
+        let filled = !spares.is_empty() && spares.iter().all(|spare| storage.is_synced(spare));
+        filled.then_some(())
+    });
+    let mut last = 0;
+    while named("0", ".log").len() < 2 {
+        last += 1;
+        append(&journal, last, last);
+    }
+    storage.turn_read_only();
+    append(&journal, last + 1, last + 1);
+    storage.power_off();
+    drop(journal);
+    storage.power_on(9);
+    assert_eq!(read_all(&open(&storage)), [Seen::Records(1, last + 1)]);
 }
 
 #[test]

@@ -73,6 +73,9 @@ impl StorageFile for BadFile {
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
     }
+    fn confirm(&self) -> io::Result<()> {
+        self.file.confirm()
+    }
     fn length(&self) -> io::Result<u64> {
         self.file.length()
     }

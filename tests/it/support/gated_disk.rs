@@ -108,6 +108,10 @@ impl StorageFile for GatedFile {
         self.file.sync_data()
     }
 
+    fn confirm(&self) -> io::Result<()> {
+        self.file.confirm()
+    }
+
     fn length(&self) -> io::Result<u64> {
         self.file.length()
     }

@@ -2,7 +2,8 @@
 //!
 //! A power cut keeps or loses each unsynced sector (512 bytes) on its own, tears one of the last write, keeps or loses a change of
 //! length, and keeps only a prefix of the directory operations since the last `sync_dir`. A failed sync writes some of the sectors and
-//! forgets the rest: the next sync claims success, as Linux does.
+//! forgets the rest: the next sync claims success, as Linux does. While it turns read-only a sync claims success as well, and what was
+//! written into sectors that were never synced before is lost, as with Linux's ext4.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -56,6 +57,7 @@ struct World {
     /// Mutating operations until the power goes.
     fuse: Option<u32>,
     off: bool,
+    turns_read_only: bool,
     epoch: u64,
 }
 
@@ -65,6 +67,8 @@ struct Inode {
     durable: Vec<u8>,
     dirty: BTreeSet<usize>,
     last_write: BTreeSet<usize>,
+    /// Sectors that a sync has reached.
+    safe: BTreeSet<usize>,
     /// Of a file that was not reserved: the sectors that take space.
     taken: Option<BTreeSet<usize>>,
 }
@@ -158,6 +162,18 @@ impl SimStorage {
         self.world().refused.insert(path.to_owned(), errno);
     }
 
+    /// The filesystem turns read-only: writes and syncs still claim success, changes of names do not. Until [`SimStorage::power_on`].
+    pub fn turn_read_only(&self) {
+        self.world().turns_read_only = true;
+    }
+
+    /// Whether a sync has reached each sector of a file.
+    pub fn is_synced(&self, path: &Path) -> bool {
+        let world = self.world();
+        let file = &world.files[world.names[path]];
+        file.safe.len() == file.data.len().div_ceil(SECTOR)
+    }
+
     /// Leaves this much space.
     pub fn leave_free(&self, bytes: u64) {
         let mut world = self.world();
@@ -235,6 +251,7 @@ impl SimStorage {
         world.fuse = None;
         world.capacity = None;
         world.off = false;
+        world.turns_read_only = false;
         world.epoch += 1;
     }
 
@@ -336,6 +353,13 @@ impl World {
                 Operation::Read => io::Error::from_raw_os_error(libc::EIO),
                 _ => io::Error::other(format!("injected: {operation:?}")),
             });
+        }
+        let of_names = !matches!(
+            operation,
+            Operation::Read | Operation::Write | Operation::Sync
+        );
+        if self.turns_read_only && of_names {
+            return Err(io::Error::from_raw_os_error(libc::EROFS));
         }
         Ok(())
     }
@@ -593,6 +617,10 @@ impl StorageFile for SimFile {
         } else {
             file.durable.resize(file.data.len(), 0);
             for sector in std::mem::take(&mut file.dirty) {
+                if world.turns_read_only && !file.safe.contains(&sector) {
+                    continue;
+                }
+                file.safe.insert(sector);
                 let range = sector * SECTOR..((sector + 1) * SECTOR).min(file.data.len());
                 if !range.is_empty() {
                     file.durable[range.clone()].copy_from_slice(&file.data[range]);
@@ -602,6 +630,13 @@ impl StorageFile for SimFile {
         file.last_write.clear();
         world.files[self.file] = file;
         result
+    }
+
+    fn confirm(&self) -> io::Result<()> {
+        match self.world()?.turns_read_only {
+            true => Err(io::Error::from_raw_os_error(libc::EROFS)),
+            false => Ok(()),
+        }
     }
 
     fn length(&self) -> io::Result<u64> {
