@@ -12,6 +12,8 @@ pub const FAULT: Fault = Fault {
         stage.load_on();
         for _ in stage.rounds(1, 10) {
             stage.accept(200);
+            // Half of them at least.
+            stage.settle_below(100);
             // What stands in the topic goes with it: the judge reads it before, while nothing more comes.
             proxy.hold_records();
             stage.read_ahead();

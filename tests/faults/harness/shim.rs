@@ -9,6 +9,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 /// Bytes before the rules, and of a rule: `struct control` and `struct rule` of the shim.
 const HEAD: u64 = 16;
@@ -200,7 +201,7 @@ impl Shim {
             .unwrap();
         control.set_len(HEAD + RULES * RULE as u64).unwrap();
         Self {
-            library: library(),
+            library: LIBRARY.clone(),
             path,
             control,
         }
@@ -269,7 +270,10 @@ impl Shim {
     }
 }
 
-/// The compiled shim: made anew when its source is younger.
+/// The compiled shim: one compilation for all faults that begin at once.
+static LIBRARY: LazyLock<PathBuf> = LazyLock::new(library);
+
+/// Compiles the shim where its source is younger.
 fn library() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/shim.c");
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults-shim.so");

@@ -94,7 +94,7 @@ impl Serving {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        std::thread::spawn({
+        let reader = std::thread::spawn({
             let log = Arc::clone(&log);
             move || {
                 lines
@@ -116,10 +116,12 @@ impl Serving {
                 admin,
                 log,
             }),
-            Err(status) => Err(Ended {
-                status,
-                log: log.lock().unwrap().clone(),
-            }),
+            Err(status) => {
+                // Its last words may still be in the pipe.
+                reader.join().unwrap();
+                let log = log.lock().unwrap().clone();
+                Err(Ended { status, log })
+            }
         }
     }
 
