@@ -1,0 +1,150 @@
+"""A consumer of icr-bridge's records: confluent-kafka, the CloudEvents SDK, SQLite.
+
+    consumer.py BOOTSTRAP TOPIC GROUP DATABASE
+
+The database has the tables of `schema.sql`. With WEBHOOK_SECRET in the environment only records are believed that ICR has signed (see `signature.py`). Ends at SIGINT or SIGTERM.
+"""
+
+import decimal
+import os
+import signal
+import sqlite3
+import sys
+
+import signature
+from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
+from cloudevents.core.formats.json import JSONFormat
+from confluent_kafka import Consumer
+
+DATASCHEMA = "urn:icr-bridge:event:1"
+TRANSACTION_EVENTS = {"warehouseTransaction", "organizationTransaction"}
+STATES = {"installed", "uninstalled", "suspended", "unsuspended"}
+OTHER_LIFECYCLE_EVENTS = {"newPermissionsAccepted"}
+RANKS = {"pending_queue": 0, "processed": 2, "failed": 2}
+# An amount has up to 100 characters before or behind the point: never round.
+decimal.getcontext().prec = 300
+decimal.getcontext().traps[decimal.Inexact] = True
+
+
+def text(value):
+    """A field that ICR documents as text: whatever else it sends counts as nothing said."""
+    return value if isinstance(value, str) else ""
+
+
+def is_new(database, event, is_transaction):
+    """Enters the event among those that were processed; false where it was there already."""
+    if not database.execute("INSERT OR IGNORE INTO processed VALUES (?)", [event.get_id()]).rowcount:
+        return False
+    # Not for lifecycle events: suspended, unsuspended, suspended are three, of which two may have the same fingerprint.
+    key = [event.get_source(), event.get_extension("fingerprint")]
+    return not is_transaction or bool(
+        database.execute("INSERT OR IGNORE INTO processed_transaction_events VALUES (?, ?)", key).rowcount
+    )
+
+
+def apply(database, event):
+    """The effect of an event, in the transaction that is open."""
+    data = event.get_data()
+    name, source, installation = data["event"], event.get_source(), data["installation"]
+    if name not in TRANSACTION_EVENTS | STATES | OTHER_LIFECYCLE_EVENTS:
+        return  # There will be more; those that we don't know are none of our business.
+    if not is_new(database, event, name in TRANSACTION_EVENTS):
+        return
+    organization, amount = data["organization"]["id"], decimal.Decimal(0)
+    if name in TRANSACTION_EVENTS:
+        transaction = data["transaction"]
+        status = text(transaction["status"])
+        if status == "processed":
+            amount = decimal.Decimal(transaction["amount"] or "0")
+        # Events come in any order: what is pending never replaces what is final, and of equals the later one counts.
+        database.execute(
+            """INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+               ON CONFLICT DO UPDATE SET type = excluded.type, amount = excluded.amount, status = excluded.status,
+                   rank = excluded.rank, ce_id = excluded.ce_id
+               WHERE (excluded.rank, excluded.ce_id) > (rank, ce_id)""",
+            [
+                source,
+                transaction["id"],
+                text(transaction["creditId"]),
+                installation["id"],
+                organization,
+                text(transaction["type"]),
+                transaction["amount"],
+                status,
+                RANKS.get(status, 1),
+                event.get_id(),
+            ],
+        )
+    elif name in STATES:
+        database.execute(
+            """INSERT INTO installations VALUES (?, ?, ?, ?, ?)
+               ON CONFLICT DO UPDATE SET state = excluded.state, ce_id = excluded.ce_id WHERE excluded.ce_id > ce_id""",
+            [source, installation["id"], organization, name, event.get_id()],
+        )
+    total = database.execute(
+        "SELECT processed FROM totals WHERE (source, organization, event) = (?, ?, ?)", [source, organization, name]
+    ).fetchone()
+    amount += decimal.Decimal(total[0] if total else "0")
+    database.execute(
+        """INSERT INTO totals VALUES (?, ?, ?, 1, ?)
+           ON CONFLICT DO UPDATE SET events = events + 1, processed = excluded.processed""",
+        [source, organization, name, format(amount, "f")],
+    )
+
+
+def process(database, message, secret):
+    """One record, one database transaction."""
+    try:
+        headers = dict(message.headers() or [])
+        event = from_kafka(KafkaMessage(headers, None, message.value()), JSONFormat())
+        if event.get_dataschema() != DATASCHEMA:
+            sys.exit(f"{event.get_dataschema()!r} is a version of the data that this program does not know")
+        if secret:
+            signature.verify(secret, headers, event)
+        with database:
+            apply(database, event)
+    except Exception as error:
+        with database:
+            database.execute(
+                "INSERT OR IGNORE INTO set_aside VALUES (?, ?, ?, ?, ?)",
+                [message.topic(), message.partition(), message.offset(), repr(error), message.value()],
+            )
+
+
+def main(bootstrap, topic, group, path):
+    database = sqlite3.connect(path)
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": group,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            # After this time the others take over what a consumer had that has crashed.
+            "session.timeout.ms": 10_000,
+        }
+    )
+    consumer.subscribe([topic])
+    running = True
+
+    def stop(*_):
+        nonlocal running
+        running = False
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    secret = os.environ.get("WEBHOOK_SECRET", "").encode()
+    while running:
+        messages = consumer.consume(100, timeout=0.5)
+        for error in filter(None, [message.error() for message in messages]):
+            print(error, file=sys.stderr)
+        records = [message for message in messages if not message.error()]
+        for record in records:
+            process(database, record, secret)
+        if records:
+            # Only now: what is repeated after a crash is recognised, what is skipped would be lost.
+            consumer.commit(asynchronous=False)
+    consumer.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
