@@ -110,9 +110,9 @@ class Bridge:
         settings = {f"ICR_BRIDGE_{name}": value for name, value in self.settings.items()}
         return {"PATH": os.environ["PATH"], **settings}
 
-    def start(self):
+    def start(self, **options):
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([self.binary, "serve"], env=self.environment(), stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([self.binary, "serve"], env=self.environment(), stderr=log, stdin=subprocess.DEVNULL, **options)
         eventually("the bridge is ready", lambda: get(f"{self.admin}/readyz"))
         return self
 
