@@ -9,7 +9,7 @@ use crate::shutdown::Signals;
 use crate::telemetry;
 
 pub(super) fn run(variables: Variables) -> Exit {
-    telemetry::start(&config::log_settings(variables.clone()));
+    let _flush = telemetry::start_apart(&config::log_settings(variables.clone()));
     // SAFETY: this is the process's beginning, and the only call.
     let handed_over = unsafe { handover::take(&variables) };
     let (config, handed_over) = match (Config::read(variables), handed_over) {

@@ -37,6 +37,7 @@ mod kill_in_footer;
 mod kill_in_recovery;
 mod kill_in_retention;
 mod kill_random;
+mod log_unwritable;
 mod pipelining;
 mod power_cut;
 mod queue_full;
@@ -106,6 +107,7 @@ const FAULTS: &[Fault] = &[
     sync_error_lasting::FAULT,
     slow_syncs::FAULT,
     queue_full::FAULT,
+    log_unwritable::FAULT,
     damage_bit_flip::FAULT,
     damage_truncated::FAULT,
     damage_missing::FAULT,
