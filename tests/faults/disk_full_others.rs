@@ -3,6 +3,10 @@
 
 use crate::harness::{Excuse, Fault};
 use crate::support::eventually::eventually;
+use std::path::Path;
+
+/// As many as the bridge keeps by default.
+const SPARES: usize = 2;
 
 pub const FAULT: Fault = Fault {
     name: "disk-full-others",
@@ -21,6 +25,9 @@ pub const FAULT: Fault = Fault {
         for _ in stage.rounds(1, 10) {
             stage.accept(200);
             stage.kafka_away();
+            eventually("what was taken is reserved anew", || {
+                (spares(stage.journal()) >= SPARES).then_some(())
+            });
             volume.fill();
             // What is reserved ahead still takes deliveries: the rest of a segment, and the spares.
             stage.accept(150);
@@ -40,3 +47,11 @@ pub const FAULT: Fault = Fault {
         }
     },
 };
+
+fn spares(journal: &Path) -> usize {
+    let entries = std::fs::read_dir(journal).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name());
+    names
+        .filter(|name| name.to_str().is_some_and(|name| name.starts_with("spare-")))
+        .count()
+}

@@ -14,6 +14,8 @@ pub const FAULT: Fault = Fault {
             Err(why) => return stage.skip(why),
         };
         stage.set("JOURNAL_LOW_WATER_BYTES", "16MiB");
+        // However long it takes, the journal itself leaves more than that.
+        stage.set("JOURNAL_RETENTION_BYTES", "8MiB");
         stage.start();
         stage.load_on();
         for _ in stage.rounds(2, 10) {
