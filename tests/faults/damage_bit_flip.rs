@@ -13,8 +13,9 @@ pub const FAULT: Fault = Fault {
             let Some(record) = segment.any_record(stage) else {
                 return Damage::default();
             };
-            // In the frame's header, its tag, or its body.
-            let at = record.start + stage.random(600) as usize;
+            // In the frame's header, its tag, or its body; not in what fills it up to a multiple of 8.
+            let length = (record.end - record.start - 8).min(600);
+            let at = record.start + stage.random(length as u64) as usize;
             let bit = stage.random(8);
             segment.edit(|bytes| bytes[at] ^= 1 << bit);
             Damage {

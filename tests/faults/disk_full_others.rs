@@ -20,6 +20,8 @@ pub const FAULT: Fault = Fault {
             Ok(volume) => volume,
             Err(why) => return stage.skip(why),
         };
+        // What is published goes at once, so that after many rounds it is still the others who fill the disk.
+        stage.set("JOURNAL_RETENTION_BYTES", "2MiB");
         stage.start();
         stage.load_on();
         for _ in stage.rounds(1, 10) {

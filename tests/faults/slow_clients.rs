@@ -17,7 +17,6 @@ pub const FAULT: Fault = Fault {
     run: |stage| {
         stage.set("HEADER_TIMEOUT_SECONDS", "1");
         stage.set("BODY_TIMEOUT_SECONDS", "1");
-        stage.set("KEEP_ALIVE_SECONDS", "1");
         // Two thirds of all places.
         stage.set("MAX_CONNECTIONS", "450");
         stage.start();

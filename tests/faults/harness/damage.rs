@@ -188,9 +188,13 @@ fn check_copy(stage: &Stage, damage: &Damage, before: &[Uuid]) {
         .copied()
         .collect();
     let after = ids(&copy);
+    let differs = after
+        .iter()
+        .zip(&good)
+        .position(|(one, other)| one != other);
     assert!(
         after == good,
-        "of {} good records {} are there after a repair",
+        "of {} good records {} are there after a repair; the first that differs: {differs:?}",
         good.len(),
         after.len()
     );

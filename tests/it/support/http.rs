@@ -71,7 +71,8 @@ impl Connection {
     /// One that is open already.
     pub fn over(stream: TcpStream) -> Self {
         Self {
-            address: stream.peer_addr().unwrap(),
+            // Where the other side has answered and closed, it has no address any more, and no request goes to it.
+            address: stream.peer_addr().or_else(|_| stream.local_addr()).unwrap(),
             stream: BufReader::new(stream),
         }
     }
