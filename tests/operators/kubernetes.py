@@ -64,6 +64,19 @@ def check_schemas(manifests, checker):
     assert checked.returncode == 0, checked.stderr
 
 
+def check_ingress(manifests):
+    """deploy/proxy's example leads to the Service that is there, and to deliveries alone."""
+    ingress = yaml.safe_load((ROOT / "deploy/proxy/ingress.yaml").read_text())
+    kubernetes_validate.validate(ingress, "1.37", strict=True)
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    assert (path["path"], path["pathType"]) == ("/webhook", "Prefix")
+    backend = path["backend"]["service"]
+    ports = [port["name"] for port in manifests.one("Service", backend["name"])["spec"]["ports"]]
+    assert backend["port"]["name"] in ports, ports
+    assert ingress["metadata"]["namespace"] == manifests.one("Namespace")["metadata"]["name"]
+
+
 def check_replicas(manifests):
     spec = manifests.one("StatefulSet")["spec"]
     assert spec["replicas"] == 2
@@ -197,6 +210,7 @@ def check_configuration(manifests, bridge):
 def main(bridge, checker, kustomize):
     manifests = Manifests(kustomize, FOLDER / "overlays/production")
     check_schemas(manifests, checker)
+    check_ingress(manifests)
     check_replicas(manifests)
     check_pod(manifests)
     check_leaving(manifests, bridge)
