@@ -106,11 +106,10 @@ fn where_no_socket_can_be_the_bridge_serves_and_says_so_and_commands_say_so() {
     let bridge = Serving::start(dir.path(), &[NO_KAFKA]);
     accept_transactions(&bridge, 0..1);
     assert!(bridge.is_ready());
-    let told = bridge
-        .log()
-        .iter()
-        .any(|line| line.contains("no control socket"));
-    assert!(told, "{:#?}", bridge.log());
+    eventually("the log says so", || {
+        let told = |line: &String| line.contains("no control socket");
+        bridge.log().iter().any(told).then_some(())
+    });
     let (code, text) = said(&on(dir.path(), &["drain"]));
     assert_eq!(code, 75, "{text}");
     assert!(text.contains("another process holds the journal"), "{text}");

@@ -73,6 +73,8 @@ fn what_is_written_over_zeros_is_safe_even_while_the_filesystem_turns_read_only(
         let filled = !spares.is_empty() && spares.iter().all(|spare| storage.is_synced(spare));
         filled.then_some(())
     });
+    // And given back by whoever has filled it.
+    journal.tend();
     let mut last = 0;
     while named("0", ".log").len() < 2 {
         last += 1;

@@ -114,6 +114,14 @@ impl Rig {
         within(SECONDS, words, || (self.lines(words) > 0).then_some(()));
     }
 
+    /// So many lines with these words, and no more: a line is written a moment after what it tells.
+    fn assert_logged(&self, words: &str, times: usize) {
+        within(SECONDS, words, || {
+            (self.lines(words) >= times).then_some(())
+        });
+        assert_eq!(self.lines(words), times, "{words}");
+    }
+
     /// How many log lines contain these words.
     fn lines(&self, words: &str) -> usize {
         let log = self.bridge().log();

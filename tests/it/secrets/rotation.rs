@@ -46,14 +46,8 @@ fn rotates(rig: &Rig, mut replace: impl FnMut(&str)) {
         rig.until_refused(OLD);
     });
     assert_eq!(rig.bridge().metrics().value(FAILURES), 0.0);
-    assert_eq!(
-        rig.lines("its secrets have changed: 2 in force, 1 before"),
-        1
-    );
-    assert_eq!(
-        rig.lines("its secrets have changed: 1 in force, 2 before"),
-        1
-    );
+    rig.assert_logged("its secrets have changed: 2 in force, 1 before", 1);
+    rig.assert_logged("its secrets have changed: 1 in force, 2 before", 1);
     rig.assert_not_logged(&[OLD, NEW]);
 }
 
@@ -124,7 +118,7 @@ fn a_file_that_is_being_written_is_never_in_force_in_part() {
         rig.until_accepted(NEW);
     });
     assert_eq!(rig.bridge().metrics().value(FAILURES), 0.0);
-    assert_eq!(rig.lines("its secrets have changed"), 1);
+    rig.assert_logged("its secrets have changed", 1);
 }
 
 #[test]
@@ -203,10 +197,7 @@ fn files_of_several_apps_change_at_once_and_each_app_gets_its_own() {
             assert_eq!(status, expected, "{age}-{other} at {app}");
         }
     }
-    assert_eq!(
-        rig.lines("its secrets have changed: 2 in force, 1 before"),
-        3
-    );
+    rig.assert_logged("its secrets have changed: 2 in force, 1 before", 3);
 }
 
 #[test]

@@ -77,12 +77,10 @@ fn a_replay_whose_command_is_killed_ends_as_well() {
     eventually("the way is free", || {
         (said(&on(dir.path(), &["replay", "--event", "installed"])).0 == 0).then_some(())
     });
-    assert!(
-        bridge
-            .log()
-            .iter()
-            .any(|line| line.contains("replay cancelled"))
-    );
+    eventually("the log says so", || {
+        let told = |line: &String| line.contains("replay cancelled");
+        bridge.log().iter().any(told).then_some(())
+    });
 }
 
 #[test]
