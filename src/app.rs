@@ -10,6 +10,7 @@ use crate::http::body;
 use crate::http::connections::Connections;
 use crate::http::guard::Guard;
 use crate::http::server::{self, Keeper, Running};
+use crate::http::stream::Opener;
 use crate::http::webhook::Ingress;
 use crate::ingest::{Ingest, Reverifier};
 use crate::journal::storage::Disk;
@@ -22,6 +23,7 @@ use crate::readiness::Readiness;
 use crate::rejected;
 use crate::secrets::{self, Owner};
 use crate::shutdown::InFlight;
+use crate::tls::{self, Identity, Tls};
 use actix_web::web::Data;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -150,6 +152,7 @@ pub struct Bridge {
     keeper: Keeper,
     connections: Connections,
     secrets: secrets::Watch,
+    certificates: Option<tls::Watch>,
     admin: Running,
     journal: Journal,
     ingest: Arc<Ingest>,
@@ -203,7 +206,18 @@ impl Bridge {
         };
         let shutdown_delay = config.shutdown_delay;
         let door = Data::new(ingress);
-        let ingress = server::ingress(listeners.ingress, Data::clone(&door), &config.http)?;
+        let (tls, certificates) = match &config.http.tls {
+            None => (None, None),
+            Some(identity) => {
+                let (tls, watch) = start_tls(identity, &metrics)?;
+                (Some(tls), Some(watch))
+            }
+        };
+        let opener = Opener {
+            tls,
+            failed_handshakes: metrics.tls_handshake_failures.clone(),
+        };
+        let ingress = server::ingress(listeners.ingress, Data::clone(&door), &config.http, opener)?;
         let guard = Data::new(Guard::new(&config.admin_access));
         let secrets = secrets::Watch::start(
             watched(&config),
@@ -235,6 +249,7 @@ impl Bridge {
             keeper: listeners.keeper,
             connections,
             secrets,
+            certificates,
             admin,
             journal,
             ingest,
@@ -246,9 +261,12 @@ impl Bridge {
         })
     }
 
-    /// Has the secret files read at once, as SIGHUP asks for.
+    /// Has the secret files, and certificate and key, read at once, as SIGHUP asks for.
     pub fn reload_secrets(&self) {
         self.secrets.read_now();
+        if let Some(certificates) = &self.certificates {
+            certificates.read_now();
+        }
     }
 
     /// Not ready, each answer closes its connection → accept on for the delay, and until those who were here have left → close the
@@ -323,6 +341,17 @@ fn listen_for_commands(dir: &Path, services: Services) -> Option<control::Server
             None
         }
     }
+}
+
+/// Puts an identity in force, and watches its files.
+fn start_tls(identity: &Identity, metrics: &Metrics) -> std::io::Result<(Tls, tls::Watch)> {
+    let tls = Tls::new(identity);
+    let expiry = metrics.tls_certificate_expiry.clone();
+    let show = move |identity: &Identity| expiry.set(Some(identity.not_after() as f64));
+    show(identity);
+    let failures = metrics.secret_reload_failures.clone();
+    let watch = tls::Watch::start(tls.clone(), identity.clone(), failures, show)?;
+    Ok((tls, watch))
 }
 
 /// Every app for the watch over its secrets, and the admin listener's tokens.

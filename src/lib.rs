@@ -20,12 +20,12 @@
 //! A request is one function, [`ingest::Ingest::take`], behind [`http::webhook`]. A publication is [`publisher`]. What ICR sends and
 //! what a record looks like is [`domain`], which is pure. The log on disk is [`journal`], which knows nothing but bytes; [`survey`] looks
 //! through it for deliveries. What is turned away for its signature alone is kept for a while in [`rejected`], to be judged again.
-//! [`secrets`] watches the secret files. [`app`] wires them; [`cli`] holds the commands, which reach a running bridge through [`control`];
+//! [`secrets`] watches the secret files, [`tls`] certificate and key. [`app`] wires them; [`cli`] holds the commands, which reach a running bridge through [`control`];
 //! [`config`] and [`metrics`] are the two tables that operators meet, [`contract`] is what consumers meet. [`simulator`] makes deliveries as
 //! ICR does, and [`load`] sends them and tells what became of each.
 //!
 //! Dependencies point one way: `main → cli → app → http → ingest → {rejected, domain, journal}`, `rejected → {domain, journal}`,
-//! `app → publisher → {survey, domain, journal}`, `app → secrets → domain`, `{app, cli} → control → {publisher, ingest}`,
+//! `app → publisher → {survey, domain, journal}`, `{app, http} → tls → secrets → domain`, `{app, cli} → control → {publisher, ingest}`,
 //! `cli → survey → {domain, journal}`, `{cli, http} → contract → domain`.
 
 pub mod app;
@@ -49,4 +49,5 @@ pub mod shutdown;
 pub mod simulator;
 pub mod survey;
 pub mod telemetry;
+pub mod tls;
 pub mod work;

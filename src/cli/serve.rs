@@ -95,9 +95,10 @@ fn start(config: Config, handed_over: HandedOver) -> Result<(Signals, Bridge), S
         config.kafka.brokers.clone(),
     );
     let journal = config.journal.dir.display().to_string();
+    let scheme = config.http.tls.as_ref().map_or("http", |_| "https");
     let bridge = Bridge::start(config, listeners)?;
     tracing::info!(
-        "icr-bridge {} listens on http://{ingress}/webhook, admin on http://{admin}/metrics; journal {journal}; topic {topic} at {brokers}",
+        "icr-bridge {} listens on {scheme}://{ingress}/webhook, admin on http://{admin}/metrics; journal {journal}; topic {topic} at {brokers}",
         env!("CARGO_PKG_VERSION")
     );
     Ok((signals, bridge))

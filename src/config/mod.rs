@@ -11,11 +11,13 @@ mod kafka;
 mod secrets;
 pub mod settings;
 mod show;
+mod tls;
 
 use crate::domain::record::RecordSettings;
 use crate::domain::signature::SecretSet;
 use crate::journal;
 use crate::publisher::properties;
+use crate::tls::Identity;
 pub use admin::AdminAccess;
 pub use apps::DEFAULT_APP;
 pub use environment::Problem;
@@ -73,6 +75,8 @@ pub struct Config {
 pub struct Http {
     /// Its address.
     pub listen: SocketAddr,
+    /// Certificate and key; `None`: no TLS.
+    pub tls: Option<Identity>,
     /// Largest body in bytes, inflated.
     pub max_body_bytes: usize,
     /// Time for a request's head.
@@ -132,7 +136,7 @@ pub struct ConfigError(pub Vec<Problem>);
 pub type Variables = Vec<(OsString, OsString)>;
 
 impl Config {
-    /// Reads and checks everything that `serve` needs, the secret files included.
+    /// Reads and checks everything that `serve` needs, the secret files, certificate and key included.
     pub fn read(variables: Variables) -> Result<Self, ConfigError> {
         let mut env = Environment::new(variables);
         let http = http(&mut env);
@@ -319,6 +323,7 @@ fn http(env: &mut Environment) -> Http {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Http {
         listen: address(env, "LISTEN"),
+        tls: tls::read(env),
         max_body_bytes: usize::try_from(env.bytes("MAX_BODY_BYTES", 1..=(64 << 20)))
             .unwrap_or(usize::MAX),
         header_timeout: seconds(env, "HEADER_TIMEOUT_SECONDS"),

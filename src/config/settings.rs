@@ -48,6 +48,10 @@ settings! {
         "Address of the ingress listener: `POST /webhook`, `POST /webhook/<app>`. Without effect where the service manager hands a socket over.";
     admin_listen: "ADMIN_LISTEN" = Some("127.0.0.1:4041"), false,
         "Address of the admin listener: `/metrics`, `/healthz`, `/readyz`, `/schema/`.";
+    tls_certificate_file: "TLS_CERTIFICATE_FILE" = None, false,
+        "File with a certificate chain, PEM, the server's own first: the ingress listener then speaks TLS (1.2 and 1.3) and nothing else. Read again, together with the key, when it has changed. Not needed behind a proxy that ends TLS.";
+    tls_key_file: "TLS_KEY_FILE" = None, false,
+        "File with the private key of that certificate, PEM, unencrypted.";
     instance: "INSTANCE" = None, false,
         "Name of this replica, `[A-Za-z0-9_.-]{1,64}`: header `ce_instance`.";
     webhook_secret: "WEBHOOK_SECRET" = None, true,

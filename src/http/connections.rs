@@ -13,9 +13,8 @@
 //! a request and its handling.
 
 use super::socket;
-use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +22,6 @@ use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
-use actix_web::rt::net::TcpStream;
 use tokio::sync::watch;
 
 /// Between two looks.
@@ -141,11 +139,8 @@ impl Connections {
     }
 
     /// Notes a new connection of this worker.
-    pub(super) fn opened(&self, io: &dyn Any, data: &mut Extensions, limits: Limits) {
-        let Some(stream) = io.downcast_ref::<TcpStream>() else {
-            return;
-        };
-        let connection = Rc::new(Connection::new(self, stream.as_raw_fd()));
+    pub(super) fn opened(&self, socket: RawFd, data: &mut Extensions, limits: Limits) {
+        let connection = Rc::new(Connection::new(self, socket));
         WORKER.with(|worker| {
             worker
                 .connections

@@ -11,4 +11,5 @@ pub mod guard;
 pub mod problem;
 pub mod server;
 mod socket;
+pub mod stream;
 pub mod webhook;

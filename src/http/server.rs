@@ -4,10 +4,15 @@ use super::admin::{self, Admin};
 use super::connections::Limits;
 use super::guard::{Guard, guard};
 use super::socket;
+use super::stream::{Opener, Stream};
 use super::webhook::{Ingress, webhook};
 use crate::config::Http;
-use actix_web::dev::{Server, ServerHandle};
+use actix_http::error::DispatchError;
+use actix_http::{Extensions, HttpService};
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server, ServerHandle};
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use socket2::Socket;
@@ -24,6 +29,9 @@ const HANDSHAKES: Duration = Duration::from_millis(3);
 
 /// How long the closing waits for what is left in the listening socket's queue, when no worker has a place for it.
 const QUEUE_LIMIT: Duration = Duration::from_millis(500);
+
+/// For a client to take the end of its connection in.
+const DISCONNECTING: Duration = Duration::from_secs(1);
 
 /// Of the admin listener: scrapes and probes are few.
 const ADMIN_WORKERS: usize = 1;
@@ -92,10 +100,13 @@ impl Running {
 }
 
 /// Starts the ingress on a bound listener.
+///
+/// Built from the parts that `HttpServer` is made of: it has no place for streams of our own making.
 pub fn ingress(
     listener: TcpListener,
     ingress: Data<Ingress>,
     settings: &Http,
+    opener: Opener,
 ) -> std::io::Result<Running> {
     let socket = Socket::from(listener.try_clone()?);
     let connections = ingress.connections.clone();
@@ -105,20 +116,34 @@ pub fn ingress(
         idle: settings.keep_alive + settings.header_timeout,
         places,
     };
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(Data::clone(&ingress))
-            .default_service(web::to(webhook))
-    })
-    .on_connect(move |io, data| connections.opened(io, data, limits))
-    .disable_signals()
-    .workers(settings.workers)
-    .max_connections(places)
-    .client_request_timeout(settings.header_timeout)
-    .client_disconnect_timeout(Duration::from_secs(1))
-    .keep_alive(settings.keep_alive)
-    .listen(listener)?
-    .run();
+    let (keep_alive, header_timeout) = (settings.keep_alive, settings.header_timeout);
+    let service = move || {
+        let ingress = Data::clone(&ingress);
+        let app = App::new()
+            .app_data(ingress)
+            .default_service(web::to(webhook));
+        let (opener, connections) = (opener.clone(), connections.clone());
+        let open = fn_service(move |stream: TcpStream| {
+            let peer = stream.peer_addr().ok();
+            let stream = opener.open(stream);
+            async move { Ok::<_, DispatchError>((stream, peer)) }
+        });
+        let http = HttpService::build()
+            .keep_alive(keep_alive)
+            .client_request_timeout(header_timeout)
+            .client_disconnect_timeout(DISCONNECTING)
+            .on_connect_ext(move |stream: &Stream, data: &mut Extensions| {
+                connections.opened(stream.as_raw_fd(), data, limits);
+            })
+            .h1(map_config(app, |()| AppConfig::default()));
+        open.and_then(http)
+    };
+    let server = Server::build()
+        .disable_signals()
+        .workers(settings.workers)
+        .max_concurrent_connections(places)
+        .listen("ingress", listener, service)?
+        .run();
     Ok(Running::start(server, socket))
 }
 

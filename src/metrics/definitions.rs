@@ -42,7 +42,9 @@ definitions! {
     "rejected_ring_dropped_total" counter [] "Deliveries rejected as `signature_wrong` that are not or no longer kept: no room, share or disk for them.";
     "outer_mismatch_total" counter [] "Deliveries whose unsigned outer body differs from the signed payload.";
     "secret_matched_total" counter ["app", "position"] "Proofs by position of the secret that matched: 0 is the current one.";
-    "secret_reload_failures_total" counter [] "Attempts to read a secret file again that failed; the last good secrets stay in force.";
+    "secret_reload_failures_total" counter [] "Attempts to read a secret file, or certificate and key, again that failed; the last good ones stay in force.";
+    "tls_certificate_expiry_timestamp_seconds" gauge [] "When the ingress listener's certificate ends; absent without TLS.";
+    "tls_handshake_failures_total" counter [] "TLS handshakes on the ingress listener that came to nothing.";
     "http_request_duration_seconds" histogram ["code"] "Time of a request on the ingress listener, from its head to the answer.";
     "journal_append_seconds" histogram [] "Time from queueing a delivery for the journal until it is synced.";
     "journal_sync_seconds" histogram [] "Time of one fdatasync, which makes a group of deliveries safe.";

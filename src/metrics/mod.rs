@@ -37,8 +37,12 @@ pub struct Metrics {
     pub journal_sync: Histogram,
     /// Where the outer body differed from the signed payload.
     pub outer_mismatch: IntCounter,
-    /// A secret file could not be read again.
+    /// A secret file, or certificate and key, could not be read again.
     pub secret_reload_failures: IntCounter,
+    /// When the ingress listener's certificate ends.
+    pub tls_certificate_expiry: OptionalGauge<Gauge>,
+    /// A TLS handshake came to nothing.
+    pub tls_handshake_failures: IntCounter,
     /// What the ring of rejected deliveries reports.
     pub ring: RingMetrics,
     /// A rejected delivery was proven later and stored.
@@ -129,6 +133,9 @@ impl Metrics {
             journal_sync: new.histogram("journal_sync_seconds", SECONDS)?,
             outer_mismatch: new.counter("outer_mismatch_total")?,
             secret_reload_failures: new.counter("secret_reload_failures_total")?,
+            tls_certificate_expiry: new
+                .optional_gauge("tls_certificate_expiry_timestamp_seconds")?,
+            tls_handshake_failures: new.counter("tls_handshake_failures_total")?,
             ring: RingMetrics {
                 bytes: new.gauge("rejected_ring_bytes")?,
                 capacity: new.gauge("rejected_ring_capacity_bytes")?,

@@ -26,7 +26,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// Between two looks: often enough to see a slow writer's steps, and half a second is what a rotation may well take longer.
-const PERIOD: Duration = Duration::from_millis(500);
+pub const PERIOD: Duration = Duration::from_millis(500);
 
 /// Whose secrets they are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! When a secret file is read again, and what of it is worth telling. Pure: looks and the time are passed in.
+//! When a secret file, or a certificate and its key, is read again, and what of it is worth telling. Pure: looks and the time are passed in.
 //!
 //! **Rules.**
 //! - A file is due once it has been unchanged for [`SETTLED`] since the last look that differed, and not before: so one that is being
@@ -14,29 +14,38 @@ use std::time::{Duration, Instant};
 /// seconds.
 pub const SETTLED: Duration = Duration::from_secs(2);
 
-/// What is remembered of a file.
-#[derive(Debug, Default)]
-pub struct Rules {
+/// What is remembered of a file, or of several that are read together: `L` is a look at all of them, `E` why they cannot be used.
+#[derive(Debug)]
+pub struct Rules<L = Look, E = SecretFileError> {
     /// The last look, and when it was first seen so.
-    seen: Option<(Look, Instant)>,
-    judged: Option<Judged>,
+    seen: Option<(L, Instant)>,
+    judged: Option<Judged<L, E>>,
+}
+
+impl<L, E> Default for Rules<L, E> {
+    fn default() -> Self {
+        Self {
+            seen: None,
+            judged: None,
+        }
+    }
 }
 
 /// The outcome of the last reading.
 #[derive(Debug)]
-struct Judged {
-    look: Look,
+struct Judged<L, E> {
+    look: L,
     at: Instant,
-    trouble: Option<SecretFileError>,
+    trouble: Option<E>,
 }
 
 /// What came of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
+pub enum News<E = SecretFileError> {
     /// Nothing that was not known.
     None,
     /// It cannot be used; the last good secrets stay.
-    Failed(SecretFileError),
+    Failed(E),
     /// It can be used again, and holds the secrets that are in force.
     Recovered,
     /// It holds other secrets than those in force.
@@ -46,9 +55,9 @@ pub enum News {
     },
 }
 
-impl Rules {
+impl<L: Copy + PartialEq, E: Copy + PartialEq> Rules<L, E> {
     /// Whether the file, which looks like this now, is to be read now.
-    pub fn due(&mut self, look: Look, now: Instant) -> bool {
+    pub fn due(&mut self, look: L, now: Instant) -> bool {
         let since = match self.seen {
             Some((seen, since)) if seen == look => since,
             _ => {
@@ -65,12 +74,7 @@ impl Rules {
     }
 
     /// Takes the outcome of reading the file when it looked like this: whether it holds other secrets than those in force.
-    pub fn judge(
-        &mut self,
-        look: Look,
-        now: Instant,
-        outcome: Result<bool, SecretFileError>,
-    ) -> News {
+    pub fn judge(&mut self, look: L, now: Instant, outcome: Result<bool, E>) -> News<E> {
         let judged = Judged {
             look,
             at: now,
@@ -92,7 +96,7 @@ impl Rules {
     }
 
     /// The file changed while it was read: it counts as seen for the first time.
-    pub fn changing(&mut self, look: Look, now: Instant) {
+    pub fn changing(&mut self, look: L, now: Instant) {
         self.seen = Some((look, now));
     }
 }

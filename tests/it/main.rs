@@ -26,4 +26,5 @@ mod secrets;
 mod signature_headers;
 mod support;
 mod survey;
+mod tls;
 mod trouble;

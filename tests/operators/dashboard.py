@@ -28,7 +28,7 @@ STILL = {
     "Burn of the objectives",
 }
 # Without data while free space does not shrink, which is not in the hands of this suite.
-ABSENT = {"Disk runway"}
+ABSENT = {"Disk runway", "Certificate: time left"}
 
 
 def panels():

@@ -7,6 +7,7 @@ use super::metrics::Scrape;
 use actix_web::web::Data;
 use icr_bridge::config::Config;
 use icr_bridge::http::connections::Connections;
+use icr_bridge::http::stream::Opener;
 use icr_bridge::http::webhook::Ingress;
 use icr_bridge::http::{body, server};
 use icr_bridge::ingest::Ingest;
@@ -65,13 +66,18 @@ impl Door {
             connections: Connections::default(),
             bodies: body::Limits::new(config.http.max_body_bytes, config.http.body_timeout),
         };
+        let opener = Opener {
+            tls: None,
+            failed_handshakes: metrics.tls_handshake_failures.clone(),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (leave, left) = oneshot::channel();
         let (ready, started) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let door = server::ingress(listener, Data::new(ingress), &config.http).unwrap();
+                let ingress = Data::new(ingress);
+                let door = server::ingress(listener, ingress, &config.http, opener).unwrap();
                 ready.send(()).unwrap();
                 let _ = left.await;
                 door.stop().await;

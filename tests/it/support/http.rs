@@ -1,6 +1,6 @@
 //! A plain HTTP/1.1 client over one connection: it sends what a proper client library would not.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -141,34 +141,7 @@ impl Connection {
     }
 
     pub fn try_response(&mut self) -> std::io::Result<Response> {
-        let mut line = String::new();
-        if self.stream.read_line(&mut line)? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
-        let status =
-            status.ok_or_else(|| std::io::Error::other(format!("no status line: {line:?}")))?;
-        let mut headers = Vec::new();
-        loop {
-            let mut line = String::new();
-            self.stream.read_line(&mut line)?;
-            let Some((name, value)) = line.trim_end().split_once(':') else {
-                break;
-            };
-            headers.push((name.to_owned(), value.trim().to_owned()));
-        }
-        let mut response = Response {
-            status,
-            headers,
-            body: Vec::new(),
-        };
-        let length = response
-            .header("content-length")
-            .and_then(|length| length.parse().ok())
-            .unwrap_or(0);
-        response.body = vec![0; length];
-        self.stream.read_exact(&mut response.body)?;
-        Ok(response)
+        read_response(&mut self.stream)
     }
 
     /// Whether nothing at all comes for a while.
@@ -209,4 +182,36 @@ pub fn post(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u
 /// One GET on a connection of its own.
 pub fn get(address: SocketAddr, path: &str) -> Response {
     Connection::open(address).request("GET", path, &[], &[])
+}
+
+/// Reads one answer from a connection of whatever kind.
+pub fn read_response(stream: &mut impl BufRead) -> std::io::Result<Response> {
+    let mut line = String::new();
+    if stream.read_line(&mut line)? == 0 {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status =
+        status.ok_or_else(|| std::io::Error::other(format!("no status line: {line:?}")))?;
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+    let mut response = Response {
+        status,
+        headers,
+        body: Vec::new(),
+    };
+    let length = response
+        .header("content-length")
+        .and_then(|length| length.parse().ok())
+        .unwrap_or(0);
+    response.body = vec![0; length];
+    stream.read_exact(&mut response.body)?;
+    Ok(response)
 }

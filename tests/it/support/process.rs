@@ -180,6 +180,7 @@ impl Drop for Serving {
 
 /// Reads both addresses from the line that says where the bridge listens.
 fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let line = line.replacen("listens on https://", "listens on http://", 1);
     let address =
         |before: &str, after: &str| line.split_once(before)?.1.split_once(after)?.0.parse().ok();
     Some((
