@@ -50,4 +50,5 @@ pub mod simulator;
 pub mod survey;
 pub mod telemetry;
 pub mod tls;
+pub mod version;
 pub mod work;

@@ -74,6 +74,7 @@ impl From<&OpenError> for Exit {
 #[derive(Debug, Parser)]
 #[command(
     version,
+    long_version = crate::version::LONG,
     propagate_version = true,
     after_help = "Settings are environment variables with the prefix ICR_BRIDGE_; `icr-bridge check-config` lists all of them.\n\
         Exit codes: 0 done, 1 failed, 64 configuration or usage, 65 damage found, 74 I/O, 75 the journal is locked."

@@ -7,6 +7,7 @@ use crate::handover::{self, HandedOver};
 use crate::publisher;
 use crate::shutdown::Signals;
 use crate::telemetry;
+use crate::version::{REVISION, VERSION};
 
 pub(super) fn run(variables: Variables) -> Exit {
     let _flush = telemetry::start_apart(&config::log_settings(variables.clone()));
@@ -98,8 +99,7 @@ fn start(config: Config, handed_over: HandedOver) -> Result<(Signals, Bridge), S
     let scheme = config.http.tls.as_ref().map_or("http", |_| "https");
     let bridge = Bridge::start(config, listeners)?;
     tracing::info!(
-        "icr-bridge {} listens on {scheme}://{ingress}/webhook, admin on http://{admin}/metrics; journal {journal}; topic {topic} at {brokers}",
-        env!("CARGO_PKG_VERSION")
+        "icr-bridge {VERSION} ({REVISION}) listens on {scheme}://{ingress}/webhook, admin on http://{admin}/metrics; journal {journal}; topic {topic} at {brokers}"
     );
     Ok((signals, bridge))
 }

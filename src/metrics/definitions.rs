@@ -74,7 +74,7 @@ definitions! {
     "kafka_round_trip_seconds" gauge ["statistic"] "Round trip to the slowest broker over the last second: `mean`, `p99`.";
     "kafka_throttle_seconds" gauge [] "Longest average time by which a broker throttles us.";
     "unaccounted_deliveries" gauge [] "Accepted deliveries that are neither published nor quarantined, held or pending: must be 0.";
-    "build_info" gauge ["version"] "1; its label says which version runs.";
+    "build_info" gauge ["version", "revision"] "1; its labels say which version runs, and from which commit it was built.";
 }
 
 /// Makes and registers metrics by their name in the table.

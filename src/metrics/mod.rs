@@ -12,6 +12,7 @@ mod publishing;
 
 use crate::domain::event::EventKind;
 use crate::domain::reasons::Refusal;
+use crate::version;
 pub use apps::AppMetrics;
 use optional::OptionalGauge;
 use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
@@ -108,7 +109,7 @@ impl Metrics {
         let requests: HistogramVec = new.histograms("http_request_duration_seconds", SECONDS)?;
         let build_info = new.gauges("build_info")?;
         build_info
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .with_label_values(&[version::VERSION, version::REVISION])
             .set(1.0);
         Ok(Self {
             apps: apps

@@ -28,3 +28,4 @@ mod support;
 mod survey;
 mod tls;
 mod trouble;
+mod upgrade;

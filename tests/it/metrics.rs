@@ -4,6 +4,7 @@ use crate::support::app::TestApp;
 use crate::support::eventually::eventually;
 use icr_bridge::domain::event::EventKind;
 use icr_bridge::mock_kafka::{MockKafka, MockTopic};
+use icr_bridge::version::{REVISION, VERSION};
 use serde_json::json;
 
 #[test]
@@ -97,7 +98,7 @@ fn every_metric_says_what_was_done() {
         ("journal_low_water_bytes", 1_048_576.0),
         ("unaccounted_deliveries", 0.0),
         (
-            concat!("build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"),
+            &format!("build_info{{revision=\"{REVISION}\",version=\"{VERSION}\"}}"),
             1.0,
         ),
     ] {

@@ -87,8 +87,37 @@ def check_order(stack):
     assert stack.inspect("bridge")["Config"]["User"] not in ("", "0", "root")
 
 
+# What the image may add to its base, in MiB: binary and licences.
+LARGEST = 40
+
+
+def docker(*arguments):
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"docker {arguments}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def check_image():
+    """deploy/Dockerfile's image, by itself."""
+    image = json.loads(docker("image", "inspect", "icr-bridge:local"))[0]
+    base = json.loads(docker("image", "inspect", "gcr.io/distroless/cc-debian12:nonroot"))[0]
+    added = (image["Size"] - base["Size"]) / (1 << 20)
+    assert added < LARGEST, f"{added:.0f} MiB"
+    config = image["Config"]
+    assert config["User"] == base["Config"]["User"] == "nonroot", config
+    assert config["Healthcheck"]["Test"] == ["CMD", "/usr/local/bin/icr-bridge", "healthcheck"], config
+    said = docker("run", "--rm", "--network", "none", "--read-only", "icr-bridge:local", "--version")
+    revision = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert f"revision: {revision}" in said and "build: release" in said, said
+    licences = docker("run", "--rm", "--network", "none", "--entrypoint", "cat", "icr-bridge:local", "/usr/share/doc/icr-bridge/third-party/INDEX", "/usr/share/doc/icr-bridge/LICENSE")
+    for name in ("openssl-LICENSE.txt", "librdkafka-LICENSES.txt", "actix-web", "Apache License"):
+        assert name in licences, name
+    print(f"the image adds {added:.1f} MiB to its base, runs read-only, and says what it was built from", flush=True)
+
+
 def main():
     binary, command = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2:]
+    check_image()
     with work_folder("compose") as folder:
         stack = Stack(folder, binary, command)
         try:

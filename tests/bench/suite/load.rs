@@ -11,9 +11,13 @@ use std::time::{Duration, Instant};
 
 pub const SECRET: &str = "It's a Secret to Everybody";
 
-/// Deliveries whose ids differ from those of any other run number.
+/// Most of what ICR sends is about this long.
+pub const ORDINARY: usize = 2 << 10;
+
+/// Deliveries that differ from those of every other load.
 pub struct Load {
     simulator: Simulator,
+    forged: bool,
     next: AtomicU64,
 }
 
@@ -21,43 +25,59 @@ pub struct Load {
 pub struct Latencies(Vec<Duration>);
 
 impl Latencies {
-    pub fn quantile(&self, quantile: f64) -> Duration {
+    pub fn millis(&self, quantile: f64) -> f64 {
         let last = self.0.len() - 1;
-        self.0[((last as f64) * quantile).round() as usize]
+        self.0[((last as f64) * quantile).round() as usize].as_secs_f64() * 1e3
     }
 }
 
 impl Load {
-    pub fn new(run: u64) -> Self {
+    /// With bodies of so many bytes.
+    pub fn of(body_bytes: usize) -> Self {
+        static RUN: AtomicU64 = AtomicU64::new(1);
         let secrets = SecretSet::single(SECRET.as_bytes()).unwrap();
+        let run = RUN.fetch_add(1, Ordering::Relaxed);
         Self {
-            simulator: Simulator::new(secrets, 1000, run),
+            simulator: Simulator::new(secrets, 1000, run).with_body_bytes(body_bytes),
+            forged: false,
             next: AtomicU64::new(0),
         }
     }
 
-    /// Sends `count` deliveries as fast as `connections` take them.
-    pub fn closed_loop(&self, address: SocketAddr, connections: usize, count: u64) {
-        std::thread::scope(|scope| {
-            for _ in 0..connections {
-                scope.spawn(|| {
-                    let mut connection = Connection::open(address);
-                    while let Some(number) = self.take(count) {
-                        connection.deliver(&self.request(number));
-                    }
-                });
-            }
-        });
+    pub fn forged(self) -> Self {
+        Self {
+            forged: true,
+            ..self
+        }
     }
 
-    /// Sends `count` deliveries at `rate` a second; each one's time counts from when it should have gone.
+    /// Sends `count` deliveries as fast as `connections` take them; how long that took.
+    pub fn closed_loop(&self, address: SocketAddr, connections: usize, count: u64) -> Duration {
+        let started = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..connections {
+                let work = || {
+                    let mut connection = Connection::open(address);
+                    while let Some(number) = self.take(count) {
+                        connection.deliver(&self.request(number), self.status());
+                    }
+                };
+                let thread = std::thread::Builder::new().stack_size(256 << 10);
+                thread.spawn_scoped(scope, work).unwrap();
+            }
+        });
+        started.elapsed()
+    }
+
+    /// Sends `rate` deliveries a second for `time`; each one's time counts from when it should have gone.
     pub fn open_loop(
         &self,
         address: SocketAddr,
         connections: usize,
-        rate: u64,
-        count: u64,
+        rate: f64,
+        time: Duration,
     ) -> Latencies {
+        let count = (rate * time.as_secs_f64()) as u64;
         let all = Mutex::new(Vec::new());
         let start = Instant::now() + Duration::from_millis(200);
         std::thread::scope(|scope| {
@@ -67,10 +87,9 @@ impl Load {
                     let mut mine = Vec::new();
                     while let Some(number) = self.take(count) {
                         let request = self.request(number);
-                        let scheduled =
-                            start + Duration::from_secs_f64(number as f64 / rate as f64);
+                        let scheduled = start + Duration::from_secs_f64(number as f64 / rate);
                         std::thread::sleep(scheduled.saturating_duration_since(Instant::now()));
-                        connection.deliver(&request);
+                        connection.deliver(&request, self.status());
                         mine.push(scheduled.elapsed());
                     }
                     all.lock().unwrap().extend(mine);
@@ -86,10 +105,21 @@ impl Load {
         Some(self.next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < count)
     }
 
+    fn status(&self) -> &'static [u8] {
+        if self.forged {
+            b"HTTP/1.1 403"
+        } else {
+            b"HTTP/1.1 202"
+        }
+    }
+
     fn request(&self, number: u64) -> Vec<u8> {
-        let request = self
-            .simulator
-            .delivery(EventKind::OrganizationTransaction, number);
+        let kind = EventKind::OrganizationTransaction;
+        let request = if self.forged {
+            self.simulator.forged(kind, number)
+        } else {
+            self.simulator.delivery(kind, number)
+        };
         let mut bytes = format!(
             "POST /webhook HTTP/1.1\r\nhost: bridge\r\ncontent-type: application/json\r\nx-icr-signature-256: {}\r\ncontent-length: {}\r\n\r\n",
             request.signature,
@@ -116,8 +146,8 @@ impl Connection {
         }
     }
 
-    /// Sends one request and reads its answer, which is short; anything but a 202 ends the benchmark.
-    fn deliver(&mut self, request: &[u8]) {
+    /// Sends one request and reads its answer, which is short; another status than this one ends the benchmark.
+    fn deliver(&mut self, request: &[u8], status: &[u8]) {
         self.stream.write_all(request).unwrap();
         let mut read = 0;
         while !complete(&self.buffer[..read]) {
@@ -126,11 +156,8 @@ impl Connection {
             read += more;
         }
         let answer = &self.buffer[..read];
-        assert!(
-            answer.starts_with(b"HTTP/1.1 202"),
-            "{}",
-            String::from_utf8_lossy(answer)
-        );
+        let said = String::from_utf8_lossy(answer);
+        assert!(answer.starts_with(status), "{said}");
     }
 }
 
