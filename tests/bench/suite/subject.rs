@@ -115,10 +115,15 @@ impl Subject {
         (subject, started.elapsed())
     }
 
-    /// Has connections, allocator and producer warmed up.
+    /// Has connections, allocator and producer warmed up; a bridge also beyond its first segment, whose space was never written before.
     pub fn warm(self, body_bytes: usize) -> Self {
-        let count = if body_bytes > (16 << 10) { 500 } else { 5000 };
-        Load::of(body_bytes).closed_loop(self.ingress, 64, count);
+        const SEGMENT: usize = 64 << 20;
+        let count = if self.is_bridge() {
+            SEGMENT * 9 / 8 / body_bytes
+        } else {
+            5000
+        };
+        Load::of(body_bytes).closed_loop(self.ingress, 64, count as u64);
         self
     }
 
