@@ -7,22 +7,25 @@ use super::topic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// More than the ring of rejected deliveries has room for.
+const FIRST: u64 = 40_000;
 const COUNT: u64 = 60_000;
 
 pub fn measure(report: &mut Report) {
-    let mut rounds: Vec<(f64, f64)> = (0..3)
+    let mut rounds: Vec<[f64; 3]> = (0..3)
         .map(|_| {
-            let verify_only = rejected(&Subject::verify_only());
-            (
-                verify_only,
-                rejected(&Subject::bridge(Some(&topic::fresh()))),
-            )
+            let [_, verify_only] = rejected(&Subject::verify_only());
+            let [kept, bridge] = rejected(&Subject::bridge(Some(&topic::fresh())));
+            [verify_only, kept, bridge]
         })
         .collect();
-    rounds.sort_by(|one, other| (one.1 / one.0).total_cmp(&(other.1 / other.0)));
-    let (verify_only, bridge) = rounds[1];
+    rounds.sort_by(|one, other| (one[2] / one[0]).total_cmp(&(other[2] / other[0])));
+    let [verify_only, kept, bridge] = rounds[1];
     report
-        .add("flood", "a rejected forgery", bridge, "µs")
+        .add("flood", "a forgery, the ring being filled", kept, "µs")
+        .of("verify-only", verify_only);
+    report
+        .add("flood", "a forgery, the ring being full", bridge, "µs")
         .of("verify-only", verify_only)
         .ratio_at_most(1.2);
 
@@ -55,13 +58,13 @@ pub fn measure(report: &mut Report) {
         .of("in peace", in_peace);
 }
 
-fn rejected(subject: &Subject) -> f64 {
-    Load::of(ORDINARY)
-        .forged()
-        .closed_loop(subject.ingress, 64, 5000);
-    let before = subject.cpu();
-    Load::of(ORDINARY)
-        .forged()
-        .closed_loop(subject.ingress, 64, COUNT);
-    (subject.cpu() - before) / COUNT as f64 * 1e6
+/// CPU µs of rejecting one, of the first and of those after them.
+fn rejected(subject: &Subject) -> [f64; 2] {
+    [FIRST, COUNT].map(|count| {
+        let before = subject.cpu();
+        Load::of(ORDINARY)
+            .forged()
+            .closed_loop(subject.ingress, 64, count);
+        (subject.cpu() - before) / count as f64 * 1e6
+    })
 }
