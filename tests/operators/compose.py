@@ -107,8 +107,8 @@ def check_image():
     assert config["User"] == base["Config"]["User"] == "nonroot", config
     assert config["Healthcheck"]["Test"] == ["CMD", "/usr/local/bin/icr-bridge", "healthcheck"], config
     said = docker("run", "--rm", "--network", "none", "--read-only", "icr-bridge:local", "--version")
-    revision = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    assert f"revision: {revision}" in said and "build: release" in said, said
+    revision = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
+    assert f"revision: {revision or 'unknown'}\n" in said and "build: release" in said, said
     licences = docker("run", "--rm", "--network", "none", "--entrypoint", "cat", "icr-bridge:local", "/usr/share/doc/icr-bridge/third-party/INDEX", "/usr/share/doc/icr-bridge/LICENSE")
     for name in ("openssl-LICENSE.txt", "librdkafka-LICENSES.txt", "actix-web", "Apache License"):
         assert name in licences, name
