@@ -124,7 +124,8 @@ def exact(prometheus, known):
                 ("code", "202"): total + known["duplicate"],
                 ("code", "403"): known["rejected"]["signature_wrong"],
                 ("code", "400"): known["rejected"]["body_not_json"],
-            }
+            },
+            {(): 0},
         ],
     }
 
