@@ -1,5 +1,7 @@
 //! Wiring: builds the parts from a configuration, runs them until told to leave, and takes them down in order. Decides nothing.
 
+mod reports;
+
 use crate::config::settings::PREFIX;
 use crate::config::{App, Config, Kafka, SecretSource};
 use crate::control::{self, Services};
@@ -14,10 +16,9 @@ use crate::http::stream::Opener;
 use crate::http::webhook::Ingress;
 use crate::ingest::{Ingest, Reverifier};
 use crate::journal::storage::Disk;
-use crate::journal::{self, Journal, OpenError};
+use crate::journal::{Journal, OpenError};
 use crate::metrics::Metrics;
 use crate::publisher::replay::Replayer;
-use crate::publisher::throttle::Throttle;
 use crate::publisher::{self, KafkaSettings, Publisher, PublisherSettings, Sink, Timings};
 use crate::readiness::Readiness;
 use crate::rejected;
@@ -25,6 +26,7 @@ use crate::secrets::{self, Owner};
 use crate::shutdown::InFlight;
 use crate::tls::{self, Identity, Tls};
 use actix_web::web::Data;
+use reports::Reports;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -172,7 +174,7 @@ impl Bridge {
         let journal = Journal::open(
             Arc::new(Disk),
             config.journal.clone(),
-            Arc::new(Watch::new(&metrics)),
+            Arc::new(Reports::new(&metrics)),
         )?;
         let ring = rejected::beside(
             &journal,
@@ -391,36 +393,5 @@ pub fn publisher_settings(
         record,
         window: kafka.window,
         timings: Timings::default(),
-    }
-}
-
-/// What the journal reports goes to metrics and log; the same trouble, met with every delivery, once in ten seconds.
-struct Watch {
-    metrics: Arc<Metrics>,
-    throttle: Throttle,
-}
-
-impl Watch {
-    fn new(metrics: &Arc<Metrics>) -> Self {
-        Self {
-            metrics: Arc::clone(metrics),
-            throttle: Throttle::new(Duration::from_secs(10)),
-        }
-    }
-}
-
-impl journal::Observer for Watch {
-    fn synced(&self, _records: usize, _bytes: usize, sync: Duration) {
-        self.metrics.journal_sync.observe(sync.as_secs_f64());
-    }
-
-    fn warning(&self, message: &str) {
-        match self.throttle.pass("journal", message) {
-            None => {}
-            Some(0) => tracing::warn!("{message}"),
-            Some(held_back) => {
-                tracing::warn!("{message} ({held_back} more since the last such line)")
-            }
-        }
     }
 }

@@ -66,9 +66,8 @@ impl Queue {
             return Err(AppendError::QueueFull);
         }
         state.waiting.push(append);
-        let enough = state
-            .wanted
-            .is_some_and(|wanted| state.waiting.len() >= wanted);
+        let waiting = state.waiting.len();
+        let enough = state.wanted.take_if(|wanted| waiting >= *wanted).is_some();
         if std::mem::take(&mut state.idle) || enough {
             drop(state);
             self.filled.notify_one();

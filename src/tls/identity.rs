@@ -74,6 +74,17 @@ pub enum TlsError {
     Expired,
 }
 
+impl std::fmt::Display for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} with {}",
+            self.certificate.display(),
+            self.key.display()
+        )
+    }
+}
+
 impl TlsError {
     /// Whether it is the key's file that is to blame, and not the certificate's.
     pub fn is_about_key(&self) -> bool {

@@ -90,12 +90,18 @@ impl<F: FnMut(&Identity)> Keeper<F> {
         match (news, read) {
             (News::Failed(error), _) => {
                 self.failures.inc();
-                tracing::error!("TLS: {error}; the last good certificate stays in force");
+                tracing::error!(
+                    "TLS: {}: {error}; the last good certificate stays in force",
+                    self.identity.files
+                );
             }
             (News::Changed { .. }, Ok(read)) => self.replace(read),
             (News::Recovered, _) => tracing::info!("TLS: certificate and key are good again"),
             (News::None, Err(error)) if at_once => {
-                tracing::error!("TLS: as before: {error}; the last good certificate stays in force")
+                tracing::error!(
+                    "TLS: {}: as before: {error}; the last good certificate stays in force",
+                    self.identity.files
+                )
             }
             (News::None, Ok(_)) if at_once => tracing::info!("TLS: the certificate is unchanged"),
             (News::None | News::Changed { .. }, _) => {}
