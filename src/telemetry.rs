@@ -8,6 +8,9 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+/// Lines that wait to be written, at most. Room for all of them is taken at the start: 32 bytes each, and the line itself once it waits.
+const QUEUE: usize = 8192;
+
 /// Writes what is still to be written when it is dropped, for a second at most.
 #[must_use]
 pub struct Flush(#[expect(dead_code, reason = "does its work when dropped")] WorkerGuard);
@@ -18,9 +21,9 @@ pub fn start(log: &Log) {
 }
 
 /// The same for a server: a thread writes the lines, so that nobody waits for a full disk or a stuck reader behind standard error. What does
-/// not fit into its queue (128,000 lines) is dropped.
+/// not fit into its queue is dropped.
 pub fn start_apart(log: &Log) -> Flush {
-    let builder = NonBlockingBuilder::default();
+    let builder = NonBlockingBuilder::default().buffered_lines_limit(QUEUE);
     let (writer, guard) = builder.thread_name("log").finish(io::stderr());
     install(log, writer);
     Flush(guard)

@@ -89,9 +89,6 @@ impl<'a> Delivery<'a> {
     /// So many first bytes of a record hold its id.
     pub const ID_PREFIX: usize = 28;
 
-    /// What a record takes beside app, headers and body.
-    pub const OVERHEAD: usize = FIXED_LENGTH;
-
     /// Puts the id into an encoded record that has none yet: ids are given later than the rest is known.
     pub fn set_id(record: &mut [u8], id: Uuid) {
         if let Some(place) = record.get_mut(12..Self::ID_PREFIX) {
@@ -107,25 +104,26 @@ impl<'a> Delivery<'a> {
         ))
     }
 
+    /// `prefix`, and the encoded record behind it.
+    pub fn encode_behind(&self, prefix: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(prefix.len() + self.encoded_length());
+        out.extend_from_slice(prefix);
+        self.encode(&mut out);
+        out
+    }
+
     /// Appends the encoded record to `out`.
     ///
     /// Headers beyond [`MAX_HEADERS`], and those with a name over 255 or a value over 65,535 bytes, are left out: they inform
     /// and promise nothing.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let app = clip(self.app);
-        let kept = || {
-            let fits = |(name, value): &&(&str, &[u8])| name.len() <= 0xFF && value.len() <= 0xFFFF;
-            self.headers.iter().filter(fits).take(MAX_HEADERS)
-        };
-        let headers_length: usize = kept()
-            .map(|(name, value)| 3 + name.len() + value.len())
-            .sum();
-        out.reserve(FIXED_LENGTH + app.len() + headers_length + self.body.len());
+        out.reserve(self.encoded_length());
         out.extend_from_slice(&[
             VERSION,
             self.secret_position,
             app.len() as u8,
-            kept().count() as u8,
+            self.kept_headers().count() as u8,
         ]);
         out.extend_from_slice(&self.accepted_at.0.to_le_bytes());
         out.extend_from_slice(self.id.as_bytes());
@@ -135,13 +133,24 @@ impl<'a> Delivery<'a> {
             out.extend_from_slice(&length.to_le_bytes());
         }
         out.extend_from_slice(app.as_bytes());
-        for (name, value) in kept() {
+        for (name, value) in self.kept_headers() {
             out.push(name.len() as u8);
             out.extend_from_slice(&(value.len() as u16).to_le_bytes());
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(value);
         }
         out.extend_from_slice(self.body);
+    }
+
+    fn kept_headers(&self) -> impl Iterator<Item = &(&'a str, &'a [u8])> {
+        let fits = |(name, value): &&(&str, &[u8])| name.len() <= 0xFF && value.len() <= 0xFFFF;
+        self.headers.iter().filter(fits).take(MAX_HEADERS)
+    }
+
+    fn encoded_length(&self) -> usize {
+        let headers = self.kept_headers();
+        let headers = headers.map(|(name, value)| 3 + name.len() + value.len());
+        FIXED_LENGTH + clip(self.app).len() + headers.sum::<usize>() + self.body.len()
     }
 
     /// Reads a record back.

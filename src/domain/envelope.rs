@@ -18,6 +18,46 @@ pub struct Envelope<'a> {
     pub(crate) signed_data: Cow<'a, str>,
     /// Where its raw JSON token (quotes included) stands in the body.
     pub(crate) token: Range<usize>,
+    /// What stands beside it.
+    outer: Outer<'a>,
+}
+
+/// What a body says of itself beside `signedData`, as raw tokens: nobody has signed it. A repeated key keeps its first value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outer<'a> {
+    event: Option<&'a str>,
+    installation: Option<&'a str>,
+    transaction: Option<&'a str>,
+    sender: Option<&'a str>,
+}
+
+impl<'a> Outer<'a> {
+    fn see(&mut self, name: &str, value: &'a str) {
+        let place = match name {
+            "event" => &mut self.event,
+            "installation" => &mut self.installation,
+            "transaction" => &mut self.transaction,
+            "sender" => &mut self.sender,
+            _ => return,
+        };
+        place.get_or_insert(value);
+    }
+
+    /// Those that are there, by their names.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let all = [
+            ("event", self.event),
+            ("installation", self.installation),
+            ("transaction", self.transaction),
+            ("sender", self.sender),
+        ];
+        all.into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    pub(super) fn installation(&self) -> Option<&'a str> {
+        self.installation
+    }
 }
 
 impl<'a> Envelope<'a> {
@@ -36,22 +76,27 @@ impl<'a> Envelope<'a> {
         if !json::is_object(text) {
             return Err(Rejection::BodyNotObject);
         }
-        let mut found =
-            json::members(text).filter(|member| json::string_is(member.key, "signedData"));
-        let member = found.next().ok_or(Rejection::SignedDataMissing)?;
-        if found.next().is_some() {
-            return Err(Rejection::DuplicateKey);
+        let (mut found, mut outer) = (None, Outer::default());
+        for member in json::members(text) {
+            match &*json::unescape(member.key) {
+                "signedData" if found.is_some() => return Err(Rejection::DuplicateKey),
+                "signedData" => found = Some(member),
+                name => outer.see(name, member.value),
+            }
         }
+        let member = found.ok_or(Rejection::SignedDataMissing)?;
         if !json::is_string(member.value) {
             return Err(Rejection::SignedDataNotString);
         }
         Ok(Self {
             signed_data: json::unescape(member.value),
             token: member.at..member.at + member.value.len(),
+            outer,
         })
     }
 
-    /// Takes the envelope of a body that was parsed before, from where its token stood; `None` if no string stands there.
+    /// Takes the envelope of a body that was parsed before, from where its token stood; `None` if no string stands there. Nothing else
+    /// of the body is looked at.
     pub(crate) fn restore(body: &'a [u8], token: Range<usize>) -> Option<Self> {
         let raw = std::str::from_utf8(body.get(token.clone())?).ok()?;
         if raw.len() < 2 || !raw.starts_with('"') || !raw.ends_with('"') {
@@ -60,12 +105,18 @@ impl<'a> Envelope<'a> {
         Some(Self {
             signed_data: json::unescape(raw),
             token,
+            outer: Outer::default(),
         })
     }
 
     /// The value of `signedData`.
     pub fn signed_data(&self) -> &str {
         &self.signed_data
+    }
+
+    /// What the body says of itself beside it; nothing where the envelope was restored.
+    pub fn outer(&self) -> Outer<'a> {
+        self.outer
     }
 
     /// The payload's bytes: what `signedData` encodes; `None` where it is not base64, even by the lenient rules.

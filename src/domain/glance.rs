@@ -6,6 +6,7 @@
 //! The same look serves for what a body or payload that is *not* proven claims to be about: which app, which installation. Of these
 //! only hashes are handed out, to be compared with those of proven deliveries.
 
+use super::envelope::{Envelope, Outer};
 use super::event::{self, EventKind};
 use super::tag::Tag;
 use super::{json, signed_data};
@@ -23,17 +24,16 @@ pub struct Glance {
     pub outer_mismatch: bool,
 }
 
-/// Looks at a body whose `signedData` (already unescaped) is `signed_data`.
-pub fn glance(body: &[u8], signed_data: &str) -> Glance {
-    let payload = signed_data::decode(signed_data);
+/// Looks at the payload in an envelope, and at what stands beside it.
+pub fn glance(envelope: &Envelope<'_>) -> Glance {
+    let payload = envelope.payload();
     let payload = payload.as_deref().and_then(as_text).unwrap_or_default();
     let inner = View::of(payload);
-    let outer = View::of(as_text(body).unwrap_or_default());
     Glance {
         kind: inner.kind(),
         installation: hash_of_id(inner.fields.get(field::INSTALLATION_ID).copied().flatten()),
         app_id: hash_of_id(inner.app_id),
-        outer_mismatch: outer.contradicts(&inner),
+        outer_mismatch: View::outside(&envelope.outer()).contradicts(&inner),
     }
 }
 
@@ -72,24 +72,23 @@ pub struct Named {
 }
 
 impl Named {
-    /// What the outer body names, which nobody has signed: a hint, and cheap to have.
-    pub fn outside(body: &[u8]) -> Self {
-        Self::of(as_text(body).unwrap_or_default())
+    /// What stands outside, which nobody has signed: a hint, and cheap to have.
+    pub fn outside(outer: &Outer<'_>) -> Self {
+        Self::of(outer.installation())
     }
 
     /// What the payload in this `signedData` (already unescaped) names.
     pub fn inside(signed_data: &str) -> Self {
         let payload = signed_data::decode(signed_data);
-        Self::of(payload.as_deref().and_then(as_text).unwrap_or_default())
-    }
-
-    fn of(text: &str) -> Self {
-        let mut view = View::default();
+        let text = payload.as_deref().and_then(as_text).unwrap_or_default();
         let installation =
             json::members(text).find(|member| json::string_is(member.key, "installation"));
-        if let Some(installation) = installation {
-            view.see_installation(installation.value);
-        }
+        Self::of(installation.map(|member| member.value))
+    }
+
+    fn of(installation: Option<&str>) -> Self {
+        let mut view = View::default();
+        view.see_installation(installation.unwrap_or_default());
         Self {
             app_id: hash_of_id(view.app_id),
             installation: hash_of_id(view.fields.get(field::INSTALLATION_ID).copied().flatten()),
@@ -132,7 +131,7 @@ mod field {
 /// What is compared of a transaction, from [`field::TRANSACTION`] on.
 const TRANSACTION_FIELDS: [&str; 5] = ["id", "status", "type", "amount", "creditId"];
 
-/// What is looked at in an outer body or a payload, as raw tokens. A repeated key keeps its first value.
+/// What is looked at outside and in a payload, as raw tokens. A repeated key keeps its first value.
 #[derive(Default)]
 struct View<'a> {
     fields: [Option<&'a str>; FIELDS],
@@ -148,19 +147,27 @@ impl<'a> View<'a> {
     fn of(text: &'a str) -> Self {
         let mut view = Self::default();
         for member in json::members(text) {
-            match &*json::unescape(member.key) {
-                "event" => view.set(field::EVENT, member.value),
-                "installation" if view.enter(0, member.value) => {
-                    view.see_installation(member.value)
-                }
-                "transaction" if view.enter(2, member.value) => view.see_transaction(member.value),
-                "sender" if view.enter(3, member.value) => {
-                    view.see_id(field::SENDER_ID, member.value);
-                }
-                _ => {}
-            }
+            view.see(&json::unescape(member.key), member.value);
         }
         view
+    }
+
+    fn outside(outer: &Outer<'a>) -> Self {
+        let mut view = Self::default();
+        for (name, value) in outer.members() {
+            view.see(name, value);
+        }
+        view
+    }
+
+    fn see(&mut self, name: &str, value: &'a str) {
+        match name {
+            "event" => self.set(field::EVENT, value),
+            "installation" if self.enter(0, value) => self.see_installation(value),
+            "transaction" if self.enter(2, value) => self.see_transaction(value),
+            "sender" if self.enter(3, value) => self.see_id(field::SENDER_ID, value),
+            _ => {}
+        }
     }
 
     fn see_installation(&mut self, installation: &'a str) {
@@ -261,7 +268,20 @@ mod tests {
         "transaction":{"id":"t","status":"processed","type":"retire","amount":1.5,"creditId":"c"},"sender":{"id":"s"}}"#;
 
     fn look(outer: &str, payload: &str) -> Glance {
-        glance(outer.as_bytes(), &BASE64_STANDARD.encode(payload))
+        let body = body(outer, &BASE64_STANDARD.encode(payload));
+        glance(&Envelope::parse(body.as_bytes()).unwrap())
+    }
+
+    /// The members of `outer`, with `signedData` among them.
+    fn body(outer: &str, signed_data: &str) -> String {
+        let members = outer.trim_start_matches('{');
+        let comma = if members == "}" { "" } else { "," };
+        format!(r#"{{"signedData":"{signed_data}"{comma}{members}"#)
+    }
+
+    fn named_outside(outer: &str) -> Named {
+        let body = body(outer, "");
+        Named::outside(&Envelope::parse(body.as_bytes()).unwrap().outer())
     }
 
     #[test]
@@ -326,7 +346,9 @@ mod tests {
         ] {
             assert_eq!(look("{}", payload).installation, None, "{payload}");
         }
-        assert_eq!(glance(b"{}", "not base64!"), Glance::default());
+        let body = body("{}", "not base64!");
+        let envelope = Envelope::parse(body.as_bytes()).unwrap();
+        assert_eq!(glance(&envelope), Glance::default());
     }
 
     #[test]
@@ -386,7 +408,7 @@ mod tests {
             app_id: Some(Tag::id_hash("a")),
             installation: Some(Tag::id_hash("i")),
         };
-        assert_eq!(Named::outside(payload.as_bytes()), named);
+        assert_eq!(named_outside(payload), named);
         assert_eq!(Named::inside(&BASE64_STANDARD.encode(payload)), named);
         assert_eq!(Named::from(&look("{}", payload)), named);
     }
@@ -394,17 +416,21 @@ mod tests {
     #[test]
     fn what_is_no_id_names_nothing() {
         for text in [
-            "",
-            "[]",
+            "{}",
             r#"{"appId":"a","id":"i"}"#,
             r#"{"installation":"a"}"#,
             r#"{"installation":{"appId":"","id":7}}"#,
             r#"{"installation":{"appId":null,"id":{"id":"i"}}}"#,
             r#"{"nested":{"installation":{"appId":"a","id":"i"}}}"#,
         ] {
-            assert_eq!(Named::outside(text.as_bytes()), Named::default(), "{text}");
+            assert_eq!(named_outside(text), Named::default(), "{text}");
+            let inside = Named::inside(&BASE64_STANDARD.encode(text));
+            assert_eq!(inside, Named::default(), "{text}");
         }
-        assert_eq!(Named::outside(b"{\"installation\":\xff}"), Named::default());
+        for text in ["", "[]", "{\"installation\":\u{0}}"] {
+            let inside = Named::inside(&BASE64_STANDARD.encode(text));
+            assert_eq!(inside, Named::default(), "{text}");
+        }
         assert_eq!(Named::inside("not base64!"), Named::default());
     }
 }

@@ -153,7 +153,9 @@ mod tests {
     }
 
     fn tag(payload: &str) -> [u8; Tag::LENGTH] {
-        let glance = glance::glance(b"{}", &BASE64_STANDARD.encode(payload));
+        let signed_data = BASE64_STANDARD.encode(payload);
+        let body = format!(r#"{{"signedData":"{signed_data}"}}"#);
+        let glance = glance::glance(&Envelope::parse(body.as_bytes()).unwrap());
         Tag::new(&glance, Millis(1000), "sandbox", &[0; 32]).encode()
     }
 

@@ -212,6 +212,7 @@ impl Ingest {
         let envelope = Envelope::parse(arrival.body)?;
         let signature = Signature::from_headers(arrival.signatures.iter().copied())?;
         let secrets = app.secrets();
+        let outer = envelope.outer();
         verify(envelope, signature, &secrets).inspect_err(|_| {
             let Some(ring) = &self.ring else { return };
             ring.offer(Rejected {
@@ -220,6 +221,7 @@ impl Ingest {
                 peer: Peer::of(arrival.peer),
                 signature,
                 headers: arrival.headers,
+                named: Named::outside(&outer),
                 body: arrival.body,
             });
             // The secrets changed in between: those kept may have been judged again just before this one.
@@ -239,7 +241,7 @@ impl Ingest {
         came: Came,
     ) -> Result<(Glance, Admission), Refusal> {
         app.metrics.secret_matched(verified.secret_position());
-        let glance = glance(arrival.body, verified.envelope().signed_data());
+        let glance = glance(verified.envelope());
         if glance.outer_mismatch {
             self.shared.metrics.outer_mismatch.inc();
         }
@@ -350,8 +352,6 @@ enum Admission {
 
 /// Tag and record, but for the id, which is given at the gate.
 fn encode(app: &AppState, arrival: Arrival<'_>, verified: &Verified<'_>, tag: &Tag) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(Tag::LENGTH + Delivery::OVERHEAD + arrival.body.len());
-    bytes.extend_from_slice(&tag.encode());
     Delivery {
         id: Uuid::nil(),
         accepted_at: tag.accepted_at,
@@ -362,8 +362,7 @@ fn encode(app: &AppState, arrival: Arrival<'_>, verified: &Verified<'_>, tag: &T
         headers: arrival.headers.to_vec(),
         body: arrival.body,
     }
-    .encode(&mut bytes);
-    bytes
+    .encode_behind(&tag.encode())
 }
 
 fn refusal(error: AppendError) -> Refusal {

@@ -13,8 +13,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Zeros are written and synced by this much, with a pause after each, so that appends hardly notice.
-const STEP: usize = 1 << 20;
+/// Zeros are synced by this much, with a pause after each, so that appends hardly notice.
+const STEP: u64 = 1 << 20;
+/// They are written by this much: enough for a call to cost nothing, and less memory to keep.
+const ZEROS: usize = 64 << 10;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A reserved file without a use.
@@ -120,14 +122,17 @@ impl Spares {
 impl Spare {
     /// Goes on filling the file with zeros, doing `between` after each step until it says stop.
     pub fn zero(&mut self, between: &mut dyn FnMut() -> bool) -> io::Result<()> {
-        let zeros = vec![0; STEP.min(self.bytes as usize)];
+        let zeros = vec![0; ZEROS];
         while self.raw {
-            let length = (self.bytes - self.zeroed).min(zeros.len() as u64) as usize;
-            self.file
-                .write_at(zeros.get(..length).unwrap_or_default(), self.zeroed)?;
+            let end = self.bytes.min(self.zeroed + STEP);
+            for position in (self.zeroed..end).step_by(ZEROS) {
+                let length = (end - position).min(ZEROS as u64) as usize;
+                self.file
+                    .write_at(zeros.get(..length).unwrap_or_default(), position)?;
+            }
             self.file.sync_data()?;
             self.file.confirm()?;
-            self.zeroed += length as u64;
+            self.zeroed = end;
             self.raw = self.zeroed < self.bytes;
             if !between() {
                 return Ok(());

@@ -275,7 +275,20 @@ impl InFlight {
         self.bytes = 0;
     }
 
+    /// Of the slot that holds `sequence`, or would come behind it.
     fn position(&self, sequence: Sequence) -> usize {
+        if self.slots.back().is_none_or(|slot| slot.last < sequence) {
+            return self.slots.len();
+        }
+        // Where nothing is missing, each slot holds one delivery.
+        let base = self.progress.sequence + 1;
+        if let Some(index) = sequence.checked_sub(base)
+            && let Ok(index) = usize::try_from(index)
+            && let Some(slot) = self.slots.get(index)
+            && (slot.first, slot.last) == (sequence, sequence)
+        {
+            return index;
+        }
         self.slots.partition_point(|slot| slot.last < sequence)
     }
 

@@ -151,11 +151,10 @@ impl Ring {
     /// Keeps a rejected delivery, if there is room for it. Never waits.
     pub fn offer(&self, rejected: Rejected<'_>) {
         let inner = &self.inner;
-        let named = Named::outside(rejected.body);
         let standing = inner
             .known
             .read()
-            .standing(rejected.app, named, rejected.peer);
+            .standing(rejected.app, rejected.named, rejected.peer);
         let welcome = inner.roomy.load(Ordering::Relaxed)
             || inner.door.admits(standing, rejected.peer, rejected.at);
         let size = rejected.body.len();

@@ -23,6 +23,8 @@ pub struct Rejected<'a> {
     pub signature: Signature,
     /// Headers worth keeping (lowercase name, value).
     pub headers: &'a [(&'a str, &'a [u8])],
+    /// What it claims to be about.
+    pub named: Named,
     /// The body, an envelope.
     pub body: &'a [u8],
 }
@@ -30,9 +32,6 @@ pub struct Rejected<'a> {
 impl Rejected<'_> {
     /// What is kept: the peer, and the record of a delivery whose token nobody has looked for.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let size = Peer::LENGTH + Delivery::OVERHEAD + self.body.len();
-        let mut bytes = Vec::with_capacity(size);
-        bytes.extend_from_slice(self.peer.as_bytes());
         Delivery {
             id: Uuid::nil(),
             accepted_at: self.at,
@@ -43,8 +42,7 @@ impl Rejected<'_> {
             headers: self.headers.to_vec(),
             body: self.body,
         }
-        .encode(&mut bytes);
-        bytes
+        .encode_behind(self.peer.as_bytes())
     }
 }
 

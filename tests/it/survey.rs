@@ -38,7 +38,7 @@ fn deliver(journal: &Journal, number: u64) {
         r#"{{"signedData":"{signed_data}","filler":"{}"}}"#,
         "x".repeat(600)
     );
-    let glance = glance(body.as_bytes(), &signed_data);
+    let glance = glance(&Envelope::parse(body.as_bytes()).unwrap());
     let accepted_at = Millis(1000 * number);
     let tag = Tag::new(&glance, accepted_at, "default", &[0; 32]).encode();
     append_one(journal, &tag, &record(number, accepted_at, &body)).unwrap();

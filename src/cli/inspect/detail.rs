@@ -4,6 +4,7 @@ use super::output::colour;
 use super::row::Row;
 use super::shown::{Shown, pretty};
 use crate::domain::delivery::Delivery;
+use crate::domain::envelope::Envelope;
 use crate::domain::glance::glance;
 use crate::domain::outcome::{Fate, HeldReason, Outcome};
 use crate::domain::printable::printable;
@@ -79,7 +80,7 @@ impl<'a> Facts<'a> {
     ) -> Self {
         let verified = delivery.verified().ok();
         let envelope = verified.as_ref().map(|verified| verified.envelope());
-        let differs = |signed_data| glance(delivery.body, signed_data).outer_mismatch;
+        let glance = Envelope::parse(delivery.body).map(|envelope| glance(&envelope));
         Self {
             delivery,
             fate: found.fate,
@@ -88,7 +89,7 @@ impl<'a> Facts<'a> {
             why: found.outcome.as_ref().and_then(why),
             mask,
             fingerprint: envelope.map(|envelope| hex::encode(envelope.fingerprint())),
-            outer_mismatch: envelope.is_some_and(|envelope| differs(envelope.signed_data())),
+            outer_mismatch: glance.is_ok_and(|glance| glance.outer_mismatch),
             payload: envelope.and_then(|envelope| envelope.payload()),
             record: made(found, delivery, settings),
         }

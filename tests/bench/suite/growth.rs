@@ -33,8 +33,10 @@ fn idle(report: &mut Report) {
     std::thread::sleep(time);
     let used = (bridge.cpu() - before) / time.as_secs_f64();
     report.add("growth", "CPU, idle", used * 1e3, "ms/s");
+    let verify_only = Subject::verify_only();
     report
         .add("growth", "resident, idle", resident_mib(bridge.pid), "MiB")
+        .of("verify-only", resident_mib(verify_only.pid))
         .at_most(12.0);
 }
 

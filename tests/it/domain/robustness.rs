@@ -17,13 +17,14 @@ use serde_json::Value;
 fn read_everything(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(envelope) = Envelope::parse(bytes) {
-        let _ = glance(bytes, envelope.signed_data());
+        let _ = glance(&envelope);
         let _ = normalize(envelope.signed_data(), Redaction::default());
     }
     let _ = normalize(&text, Redaction::default());
     let encoded = BASE64_STANDARD.encode(bytes);
     let _ = normalize(&encoded, Redaction { drop_sender: true });
-    let _ = glance(bytes, &encoded);
+    let body = format!(r#"{{"signedData":"{encoded}"}}"#);
+    let _ = glance(&Envelope::parse(body.as_bytes()).unwrap());
     let _ = Signature::from_headers([bytes]);
     let _ = Tag::decode(bytes);
     if let Ok(delivery) = Delivery::decode(bytes) {

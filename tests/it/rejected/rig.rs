@@ -3,6 +3,8 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use icr_bridge::config::{App, SecretSource};
 use icr_bridge::domain::delivery::{Delivery, Millis};
+use icr_bridge::domain::envelope::Envelope;
+use icr_bridge::domain::glance::Named;
 use icr_bridge::domain::signature::{SecretSet, Signature};
 use icr_bridge::ingest::reverify::{ReverifyError, Wish};
 use icr_bridge::ingest::{Arrival, Ingest, IngestError, Receipt, Reverified};
@@ -110,12 +112,14 @@ impl Rig {
     }
 
     pub fn offer(&self, sender: Sender, at: Millis, signature: Signature, body: &[u8]) {
+        let named = Envelope::parse(body).map(|envelope| Named::outside(&envelope.outer()));
         self.ring.offer(Rejected {
             app: "default",
             at,
             peer: Peer::of(Some(sender.0)),
             signature,
             headers: &[("user-agent", b"test")],
+            named: named.unwrap_or_default(),
             body,
         });
     }

@@ -5,6 +5,7 @@ use crate::support::eventually::eventually;
 use crate::support::sim_storage::SimStorage;
 use icr_bridge::domain::delivery::Millis;
 use icr_bridge::domain::event::EventKind;
+use icr_bridge::domain::glance::Named;
 use icr_bridge::domain::reasons::{Refusal, Rejection};
 use icr_bridge::ingest::{Ingest, IngestError, Receipt, Reverified, Reverifier};
 use icr_bridge::journal::Journal;
@@ -390,6 +391,7 @@ fn a_delivery_of_an_app_that_is_gone_stays() {
         peer: icr_bridge::rejected::Peer::of(None),
         signature: signature.unwrap(),
         headers: &[],
+        named: Named::default(),
         body: &request.body,
     });
     let judged = rig.reverify();

@@ -77,8 +77,8 @@ fn record(number: u64) -> Vec<u8> {
     );
     let signed_data = BASE64_STANDARD.encode(payload);
     let body = format!(r#"{{"signedData":"{signed_data}"}}"#);
-    let token = Envelope::parse(body.as_bytes()).unwrap().token();
-    let seen = glance(b"{}", &signed_data);
+    let envelope = Envelope::parse(body.as_bytes()).unwrap();
+    let (token, seen) = (envelope.token(), glance(&envelope));
     let accepted_at = Millis(1_790_000_000_000 + number);
     let mut bytes = Tag::new(&seen, accepted_at, "default", &[0; 32])
         .encode()
