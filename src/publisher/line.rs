@@ -336,11 +336,12 @@ pub(super) fn still(at: Instant) -> Option<Duration> {
     (!left.is_zero()).then_some(left)
 }
 
-/// The bound in bytes: a little under the producer's own, which then never has to refuse.
+/// The bound in bytes: half the producer's own, which then never has to refuse. That is room for a few requests of the largest size, and
+/// a request takes its memory a second time while it is compressed and sent.
 fn queue_bytes(properties: &BTreeMap<String, String>) -> usize {
     let kilobytes = properties
         .get("queue.buffering.max.kbytes")
         .and_then(|value| value.parse::<usize>().ok())
         .unwrap_or(16_384);
-    kilobytes.saturating_mul(1024) / 4 * 3
+    kilobytes.saturating_mul(1024) / 2
 }
