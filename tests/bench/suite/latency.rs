@@ -14,7 +14,7 @@ const RATES: [(f64, u64); 3] = [(100.0, 10), (1000.0, 15), (10_000.0, 8)];
 const CONNECTIONS: usize = 64;
 
 /// Deliveries that wait for Kafka while it is measured beside their draining.
-const BACKLOG: u64 = 600_000;
+const BACKLOG: u64 = 1_300_000;
 
 pub fn measure(report: &mut Report) {
     let (_, sync99) = floors::sync();
@@ -36,14 +36,17 @@ pub fn measure(report: &mut Report) {
     let down_1000 = all_rates(report, "Kafka down", &down);
     Load::of(ORDINARY).closed_loop(down.ingress, CONNECTIONS, BACKLOG);
     let (draining, _) = Subject::bridge_on(down.leave(), Some(&topic::fresh()), &[]);
-    let latencies = open_loop(&draining, 1000.0, 3);
-    let draining_1000 = latencies.millis(0.99);
-    tell(report, "draining", 1000.0, &latencies);
+    let mut p99 = |name: &str, subject: &Subject, rate: f64| {
+        let latencies = open_loop(subject, rate, 3);
+        tell(report, name, rate, &latencies);
+        latencies.millis(0.99)
+    };
+    let draining_1000 = p99("draining", &draining, 1000.0);
     // What draining and Kafka do to anybody on these cores.
-    let latencies = open_loop(&Subject::bare(), 1000.0, 3);
+    let beside = p99("bare, beside the draining", &Subject::bare(), 1000.0);
+    p99("draining", &draining, 100.0);
+    p99("draining", &draining, 10_000.0);
     let left = draining.pending();
-    let beside = latencies.millis(0.99);
-    tell(report, "bare, beside the draining", 1000.0, &latencies);
     report.add(
         "latency",
         "draining: deliveries that still waited at the end",
