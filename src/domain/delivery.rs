@@ -297,6 +297,13 @@ mod tests {
     }
 
     #[test]
+    fn the_length_is_known_before_the_bytes_are() {
+        let bytes = delivery().encode_behind(b"prefix");
+        assert_eq!(bytes, [b"prefix", &encoded(&delivery())[..]].concat());
+        assert_eq!(bytes.len(), 6 + delivery().encoded_length());
+    }
+
+    #[test]
     fn every_shortened_record_is_malformed() {
         let bytes = encoded(&delivery());
         for length in 0..bytes.len() {

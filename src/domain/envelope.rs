@@ -233,6 +233,16 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_beside_is_kept_as_raw_tokens_a_repeated_key_with_its_first_value() {
+        let body = br#"{"event":1,"signedData":"x","e\u0076ent":2,"other":3,"sender":{ "id":4}}"#;
+        let envelope = Envelope::parse(body).unwrap();
+        let members: Vec<_> = envelope.outer().members().collect();
+        assert_eq!(members, [("event", "1"), ("sender", r#"{ "id":4}"#)]);
+        let restored = Envelope::restore(body, envelope.token()).unwrap();
+        assert_eq!(restored.outer(), Outer::default());
+    }
+
+    #[test]
     fn a_token_that_is_no_string_restores_nothing() {
         let body = b"{\"signedData\":\"x\xff\"}";
         for token in [0..1, 14..15, 14..16, 14..100, 14..18] {

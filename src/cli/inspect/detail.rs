@@ -80,7 +80,7 @@ impl<'a> Facts<'a> {
     ) -> Self {
         let verified = delivery.verified().ok();
         let envelope = verified.as_ref().map(|verified| verified.envelope());
-        let glance = Envelope::parse(delivery.body).map(|envelope| glance(&envelope));
+        let seen = Envelope::parse(delivery.body).map(|envelope| glance(&envelope));
         Self {
             delivery,
             fate: found.fate,
@@ -89,7 +89,7 @@ impl<'a> Facts<'a> {
             why: found.outcome.as_ref().and_then(why),
             mask,
             fingerprint: envelope.map(|envelope| hex::encode(envelope.fingerprint())),
-            outer_mismatch: glance.is_ok_and(|glance| glance.outer_mismatch),
+            outer_mismatch: seen.is_ok_and(|seen| seen.outer_mismatch),
             payload: envelope.and_then(|envelope| envelope.payload()),
             record: made(found, delivery, settings),
         }
