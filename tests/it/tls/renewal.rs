@@ -2,7 +2,7 @@
 
 use super::authority::Issued;
 use super::{Rig, SECONDS};
-use crate::support::eventually::within;
+use crate::support::eventually::{eventually, within};
 use serde_json::Value;
 use std::os::unix::fs::symlink;
 use std::process::{Child, Stdio};
@@ -19,15 +19,20 @@ impl Load {
         Self(command.spawn().unwrap())
     }
 
-    /// Every delivery was answered 202; how many there were.
-    fn off(self) -> u64 {
+    /// Waits until the load has delivered so much that each renewal had traffic beside it, ends it, and checks that every delivery
+    /// that was sent was answered 202. A busy machine may leave some of the schedule unsent: that is no failed delivery.
+    fn off(self, rig: &Rig) {
+        eventually("500 deliveries beside the renewals", || {
+            let accepted = rig.bridge.metrics().sum("deliveries_accepted_total");
+            (accepted > 500.0).then_some(())
+        });
         // SAFETY: a signal to a child that has not been waited for.
         unsafe { libc::kill(self.0.id() as i32, libc::SIGINT) };
         let said = self.0.wait_with_output().unwrap().stdout;
         let said: Value = serde_json::from_slice(&said).unwrap();
-        let (sent, accepted) = (&said["deliveries"], &said["words"]["accepted"]);
-        assert_eq!(sent, accepted, "{said}");
-        accepted.as_u64().unwrap()
+        let count = |count: &Value| count.as_u64().unwrap();
+        let sent = count(&said["deliveries"]) - count(&said["unsent"]);
+        assert_eq!(sent, count(&said["words"]["accepted"]), "{said}");
     }
 }
 
@@ -84,8 +89,7 @@ fn under_load_a_renewed_certificate_is_presented_within_seconds_and_no_delivery_
     }
     assert_eq!(kept.post(&rig.delivery()).status, 202, "it goes on");
     assert_eq!(kept.serial(), first);
-    let sent = load.off();
-    assert!(sent > 500, "{sent} deliveries beside the renewals");
+    load.off(&rig);
     let metrics = rig.bridge.metrics();
     assert_eq!(metrics.value("tls_handshake_failures_total"), 0.0);
     assert_eq!(metrics.value("secret_reload_failures_total"), 0.0);
@@ -146,7 +150,7 @@ fn under_load_no_bad_pair_is_ever_presented_and_each_is_told_once() {
         rig.path("certificate.pem").display(),
         rig.path("key.pem").display()
     ));
-    assert!(load.off() > 500);
+    load.off(&rig);
     let log = rig.bridge.log().join("\n");
     for secret in ["rubbish", "BEGIN", "PRIVATE"] {
         assert!(!log.contains(secret), "{secret} is logged");
