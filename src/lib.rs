@@ -33,11 +33,9 @@ pub mod cli;
 pub mod config;
 pub mod contract;
 pub mod control;
-pub mod domain;
 pub mod handover;
 pub mod http;
 pub mod ingest;
-pub mod journal;
 pub mod load;
 pub mod metrics;
 pub mod mock_kafka;
@@ -52,3 +50,6 @@ pub mod telemetry;
 pub mod tls;
 pub mod version;
 pub mod work;
+
+pub use icr_domain as domain;
+pub use icr_journal as journal;

@@ -1,8 +1,7 @@
 //! `schema`: the contract with consumers, on standard output.
 
 use super::Exit;
-use crate::contract::asyncapi;
-use crate::contract::schema::{SCHEMAS, SchemaDocument, bundle, pretty};
+use crate::contract::{ASYNCAPI, SCHEMAS, SchemaDocument, bundle};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
 use std::io::{ErrorKind, Write};
@@ -27,7 +26,8 @@ enum Format {
 }
 
 fn names() -> PossibleValuesParser {
-    SCHEMAS
+    let schemas = SCHEMAS.iter();
+    schemas
         .map(|schema| PossibleValue::new(schema.name).help(schema.about))
         .into()
 }
@@ -40,18 +40,12 @@ pub(super) fn run(options: Options) -> Exit {
             );
             return Exit::Usage;
         }
-        (Format::Asyncapi, None) => match asyncapi::yaml() {
-            Ok(text) => text,
-            Err(error) => {
-                anstream::eprintln!("icr-bridge: {error}");
-                return Exit::Failed;
-            }
-        },
-        (Format::JsonSchema, None) => pretty(&bundle()),
-        (Format::JsonSchema, Some(name)) => {
-            let schema = SchemaDocument::named(&name);
-            schema.map(SchemaDocument::text).unwrap_or_default()
-        }
+        (Format::Asyncapi, None) => ASYNCAPI.to_owned(),
+        (Format::JsonSchema, None) => bundle(),
+        // clap lets no other names pass.
+        (Format::JsonSchema, Some(name)) => SchemaDocument::named(&name)
+            .map(|schema| schema.text.to_owned())
+            .unwrap_or_default(),
     };
     print(&text)
 }

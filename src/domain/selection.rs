@@ -128,8 +128,8 @@ fn any<T>(wishes: &[T], met: impl FnMut(&T) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::envelope::Envelope;
-    use crate::domain::signature::Signature;
+    use crate::envelope::Envelope;
+    use crate::signature::Signature;
     use base64::{Engine as _, prelude::BASE64_STANDARD};
 
     const PAYLOAD: &str =

@@ -1,7 +1,6 @@
 //! The admin listener: metrics, liveness, readiness, and the contract with consumers. Who is served is up to [`super::guard`].
 
-use crate::contract::asyncapi;
-use crate::contract::schema::SCHEMAS;
+use crate::contract::{ASYNCAPI, ASYNCAPI_FILE, SCHEMAS};
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
@@ -74,11 +73,11 @@ async fn schemas() -> HttpResponse {
                 "name": schema.name,
                 "id": schema.id,
                 "about": schema.about,
-                "path": format!("/schema/{}", schema.file()),
+                "path": format!("/schema/{}", schema.file),
             })
         })
         .collect();
-    let asyncapi = format!("/schema/{}", asyncapi::FILE);
+    let asyncapi = format!("/schema/{}", ASYNCAPI_FILE);
     HttpResponse::Ok()
         .content_type(ContentType::json())
         .body(json!({"schemas": schemas, "asyncapi": asyncapi}).to_string() + "\n")
@@ -86,19 +85,16 @@ async fn schemas() -> HttpResponse {
 
 /// A document of the contract by its file's name.
 async fn schema(file: Path<String>) -> HttpResponse {
-    let answer = |content_type, body: String| {
+    let answer = |content_type, body: &'static str| {
         HttpResponse::Ok()
             .insert_header(("content-type", content_type))
             .body(body)
     };
-    if *file == asyncapi::FILE {
-        return match asyncapi::yaml() {
-            Ok(yaml) => answer("application/vnd.aai.asyncapi+yaml;version=3.1.0", yaml),
-            Err(error) => text(HttpResponse::InternalServerError(), &error.to_string()),
-        };
+    if *file == ASYNCAPI_FILE {
+        return answer("application/vnd.aai.asyncapi+yaml;version=3.1.0", ASYNCAPI);
     }
-    match SCHEMAS.iter().find(|schema| schema.file() == *file) {
-        Some(schema) => answer("application/schema+json", schema.text()),
+    match SCHEMAS.iter().find(|schema| schema.file == *file) {
+        Some(schema) => answer("application/schema+json", schema.text),
         None => text(HttpResponse::NotFound(), "try /schema/"),
     }
 }

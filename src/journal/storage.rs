@@ -106,7 +106,10 @@ pub(super) fn patiently<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Resul
 }
 
 /// Writes a small file so that it is there whole or not at all, whatever happens: a temporary name, synced, then renamed.
-pub(crate) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// What the filesystem says to any of these steps. The file is then as it was, or as it was to be.
+pub fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     let written = storage
         .create(&temporary, bytes.len() as u64)

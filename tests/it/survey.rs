@@ -1,6 +1,6 @@
 //! Looking through a journal: every delivery that can be read is found, with what became of it, and what cannot is said.
 
-use crate::journal::harness::{
+use crate::support::harness::{
     DIR, append_one, damaged, log, open, open_with, options, path, view,
 };
 use crate::support::sim_storage::SimStorage;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::delivery::Millis;
+use crate::delivery::Millis;
 
 fn tag(app: u32, kind: Option<EventKind>, installation: Option<u64>, content: u8) -> Tag {
     Tag {

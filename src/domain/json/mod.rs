@@ -11,7 +11,8 @@ mod string;
 mod tokens;
 
 pub(crate) use shape::{Flaw, check_shape};
-pub(crate) use string::{is_string, same_string, string_is, unescape};
+pub use string::string_is;
+pub(crate) use string::{is_string, same_string, unescape};
 pub(crate) use tokens::{Token, tokens};
 
 use serde::de::IgnoredAny;
@@ -23,13 +24,13 @@ pub(crate) fn is_json(text: &str) -> bool {
 }
 
 /// Whether a JSON text or token is an object.
-pub(crate) fn is_object(text: &str) -> bool {
+pub fn is_object(text: &str) -> bool {
     text.trim_start_matches(is_space_char).starts_with('{')
 }
 
 /// One member of an object, as raw tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Member<'a> {
+pub struct Member<'a> {
     /// The key's token, quotes included.
     pub key: &'a str,
     /// The value's token, with the white space that may stand inside it.
@@ -39,7 +40,7 @@ pub(crate) struct Member<'a> {
 }
 
 /// The members of an object in their order; none for a text that is no object.
-pub(crate) fn members(object: &str) -> Members<'_> {
+pub fn members(object: &str) -> Members<'_> {
     let start = skip_space(object.as_bytes(), 0);
     let at = match object.as_bytes().get(start) {
         Some(b'{') => start + 1,
@@ -49,7 +50,7 @@ pub(crate) fn members(object: &str) -> Members<'_> {
 }
 
 /// See [`members`].
-pub(crate) struct Members<'a> {
+pub struct Members<'a> {
     text: &'a str,
     at: usize,
 }

@@ -44,7 +44,7 @@ pub(super) fn comparable(token: &str) -> Cow<'_, [u8]> {
 }
 
 /// Whether a string token says `text`.
-pub(crate) fn string_is(token: &str, text: &str) -> bool {
+pub fn string_is(token: &str, text: &str) -> bool {
     let content = content(token);
     content == text
         || (memchr(b'\\', content.as_bytes()).is_some()

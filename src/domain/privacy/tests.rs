@@ -1,7 +1,7 @@
 use super::*;
-use crate::domain::delivery::Millis;
-use crate::domain::envelope::Envelope;
-use crate::domain::signature::Signature;
+use crate::delivery::Millis;
+use crate::envelope::Envelope;
+use crate::signature::Signature;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use uuid::Uuid;
 

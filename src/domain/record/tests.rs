@@ -1,6 +1,6 @@
 use super::*;
-use crate::domain::envelope::Envelope;
-use crate::domain::signature::Signature;
+use crate::envelope::Envelope;
+use crate::signature::Signature;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use uuid::Uuid;
 
