@@ -1,7 +1,8 @@
 //! What icr-bridge knows of ICR: pure functions and types.
 //!
-//! Nothing here reads a clock, a file or a socket, and nothing here knows actix, rdkafka or the journal; time and bytes are
-//! passed in. `tests/it/layering.rs` asserts it.
+//! Nothing here reads a clock, a file or a socket; time and bytes are passed in. `tests/it/layering.rs` asserts it. That nothing
+//! here knows actix, rdkafka or the journal is said by `Cargo.toml`.
+#![warn(missing_docs, unreachable_pub, clippy::missing_errors_doc)]
 
 pub mod cloudevent;
 pub mod decimal;

@@ -31,6 +31,7 @@
 //! every `done` (`writer`). A housekeeping thread does what may wait (`housekeeping`). All that is known of the segments is in the
 //! `catalog`; each name, position and length in it is of synced bytes. After a crash `recovery` brings the folder into order; `scan`
 //! tells a torn tail from damage by the rule in `frame`.
+#![warn(missing_docs, unreachable_pub, clippy::missing_errors_doc)]
 
 mod bytes;
 mod catalog;

@@ -7,7 +7,7 @@
 use super::Choices;
 use crate::journal::reader::Next;
 use crate::journal::{Append, Journal, Observer, OpenError, Options, Progress, Sequence};
-use crate::sim_storage::SimStorage;
+use icr_tests_shared::sim_storage::SimStorage;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
