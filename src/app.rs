@@ -68,14 +68,11 @@ pub struct Listeners {
 /// Why the bridge does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address cannot be bound.
     #[error("{PREFIX}{setting}={address} cannot be bound: {source}")]
     Bind {
         /// The setting's name, without prefix.
         setting: &'static str,
-        /// Its address.
         address: SocketAddr,
-        /// The system's word.
         source: std::io::Error,
     },
     /// The journal cannot be opened.
@@ -84,7 +81,6 @@ pub enum StartError {
     /// The journal's newest records cannot be read, or threads cannot be started.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// The publisher does not start.
     #[error("{0}")]
     Publisher(#[from] publisher::StartError),
     /// A programming error in the table of metrics.

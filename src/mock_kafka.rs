@@ -24,7 +24,6 @@ type Job = Box<dyn FnOnce(&Cluster) + Send>;
 /// A topic to create in a mock cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MockTopic {
-    /// Its name.
     pub name: String,
     /// How many partitions it gets.
     pub partitions: i32,
@@ -119,17 +118,13 @@ impl Drop for MockKafka {
 /// A record as it stands in a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumedRecord {
-    /// The topic.
     pub topic: String,
-    /// The partition.
     pub partition: i32,
-    /// Kafka's offset.
     pub offset: i64,
     /// The key, where there is one.
     pub key: Option<Vec<u8>>,
     /// Headers in their order; a name may repeat.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// The value.
     pub value: Vec<u8>,
     /// Milliseconds since 1970.
     pub timestamp: Option<i64>,

@@ -57,7 +57,6 @@ pub enum Step<'a> {
     Unnoted {
         /// The first of them that was asked for.
         from: Sequence,
-        /// The system's word.
         error: io::Error,
     },
     /// The end of what the view shows.

@@ -5,7 +5,6 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use std::io::{ErrorKind, Write};
 
-/// What is completed.
 const NAME: &str = "icr-bridge";
 
 /// The same to `clap_complete`'s bash script, which takes a hyphen in the name for one between commands and then completes no

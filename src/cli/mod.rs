@@ -151,7 +151,6 @@ impl Cli {
         })
     }
 
-    /// Runs the command.
     pub fn run(self) -> Exit {
         let variables: Variables = std::env::vars_os().collect();
         match self.command.unwrap_or(Command::Serve) {

@@ -86,7 +86,6 @@ impl Environment {
         self.raw.get(name)
     }
 
-    /// Whether the operator set it.
     pub(super) fn is_set(&self, name: &'static str) -> bool {
         self.raw.get(name).is_some_and(|value| !value.is_empty())
     }

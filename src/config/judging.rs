@@ -8,9 +8,7 @@ use crate::journal;
 /// What it takes to judge again what was rejected, and nothing of Kafka: for `reverify` where no bridge runs.
 #[derive(Debug, Clone)]
 pub struct Judging {
-    /// The apps and their secrets.
     pub apps: Vec<App>,
-    /// The journal.
     pub journal: journal::Options,
     /// See [`Config::duplicate_window`](super::Config::duplicate_window).
     pub duplicate_window: usize,

@@ -43,19 +43,14 @@ const MAX_RING_BYTES: u64 = 4 << 30;
 /// The checked configuration of `serve`.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Ingress.
     pub http: Http,
-    /// Address of the admin listener.
     pub admin_listen: SocketAddr,
     /// Who is served there, beyond metrics and probes.
     pub admin_access: AdminAccess,
     /// The apps that deliver here, `default` first where it is open.
     pub apps: Vec<App>,
-    /// The journal.
     pub journal: journal::Options,
-    /// The form of records.
     pub record: RecordSettings,
-    /// The way to Kafka.
     pub kafka: Kafka,
     /// Deliveries among which a repeat is recognised.
     pub duplicate_window: usize,
@@ -73,7 +68,6 @@ pub struct Config {
 /// The ingress listener.
 #[derive(Debug, Clone)]
 pub struct Http {
-    /// Its address.
     pub listen: SocketAddr,
     /// Certificate and key; `None`: no TLS.
     pub tls: Option<Identity>,
@@ -87,14 +81,11 @@ pub struct Http {
     pub keep_alive: Duration,
     /// Connections served at a time.
     pub max_connections: usize,
-    /// Worker threads.
     pub workers: usize,
 }
 
-/// The way to Kafka.
 #[derive(Clone)]
 pub struct Kafka {
-    /// Bootstrap servers.
     pub brokers: String,
     /// The operator's own librdkafka properties, by canonical name.
     pub properties: BTreeMap<String, String>,
@@ -198,11 +189,8 @@ impl Config {
 pub struct Publishing {
     /// The names of the apps that may have delivered, as far as they are configured.
     pub apps: Vec<String>,
-    /// The journal.
     pub journal: journal::Options,
-    /// The form of records.
     pub record: RecordSettings,
-    /// The way to Kafka.
     pub kafka: Kafka,
 }
 

@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 
-/// The prefix of every variable.
 pub const PREFIX: &str = "ICR_BRIDGE_";
 
 /// One setting, as the README and `deploy/env.example` list it.

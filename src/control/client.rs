@@ -15,7 +15,6 @@ pub enum AskError {
     /// The bridge says why.
     #[error("{0}")]
     Failure(Failure),
-    /// The system's word.
     #[error("the connection to the bridge cannot be used: {0}")]
     Io(#[source] io::Error),
     /// It was closed before the last line.

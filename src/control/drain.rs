@@ -24,13 +24,11 @@ pub struct Wish {
     pub timeout_ms: Option<u64>,
 }
 
-/// How a drain ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// Everything that was asked for has its outcome.
     Drained,
-    /// The time was up.
     TimedOut,
     /// Whoever asked has cancelled it.
     Cancelled,
@@ -41,7 +39,6 @@ pub enum End {
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// How it ended.
     pub end: End,
     /// How many deliveries got their outcome meanwhile, of those that were in the journal at the time of asking.
     pub drained: u64,

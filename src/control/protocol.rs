@@ -18,7 +18,6 @@ pub const MAX_ANSWER: usize = 4 << 20;
 pub struct Request {
     /// [`VERSION`].
     pub version: u32,
-    /// What is asked for.
     pub verb: Verb,
 }
 
@@ -40,7 +39,6 @@ pub enum Verb {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// How far it is.
     Progress(Progress),
     /// The end.
     Result(Value),
@@ -58,7 +56,6 @@ pub struct Failure {
     pub message: String,
 }
 
-/// The kinds of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {

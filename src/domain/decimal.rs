@@ -19,6 +19,9 @@ pub enum DecimalError {
 }
 
 /// Writes the JSON number `text` in plain notation, exactly.
+///
+/// # Errors
+/// It is no JSON number, or longer than [`MAX_LENGTH`] characters in plain notation.
 pub fn plain(text: &str) -> Result<String, DecimalError> {
     let number = Number::parse(text).ok_or(DecimalError::NotANumber)?;
     number.plain().ok_or(DecimalError::OutOfRange)

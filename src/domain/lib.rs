@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads a clock, a file or a socket; time and bytes are passed in. `tests/it/layering.rs` asserts it. That nothing
 //! here knows actix, rdkafka or the journal is said by `Cargo.toml`.
-#![warn(missing_docs, unreachable_pub, clippy::missing_errors_doc)]
+#![warn(missing_docs, clippy::missing_errors_doc)]
 
 pub mod cloudevent;
 pub mod decimal;

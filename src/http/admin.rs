@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 /// What the admin listener shows.
 pub struct Admin {
-    /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Its state is collected with them.
     pub journal: Journal,
@@ -21,7 +20,6 @@ pub struct Admin {
     pub readiness: Readiness,
 }
 
-/// The routes.
 pub fn routes(service: &mut ServiceConfig) {
     service
         .service(read_only("/metrics").to(metrics))

@@ -54,7 +54,6 @@ struct Asked<'a> {
 }
 
 impl Guard {
-    /// A guard for this configuration.
     pub fn new(access: &AdminAccess) -> Self {
         Self {
             tokens: RwLock::new(access.tokens.clone()),
@@ -62,7 +61,6 @@ impl Guard {
         }
     }
 
-    /// Puts other tokens in force.
     pub fn replace_tokens(&self, tokens: SecretSet) {
         *self.tokens.write() = Some(tokens);
     }

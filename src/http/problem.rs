@@ -20,7 +20,6 @@ const CHALLENGE: &str = "Bearer realm=\"icr-bridge admin\"";
 /// Everything that is answered but what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// No such path.
     UnknownPath,
     /// Another method than POST.
     MethodNotAllowed,
@@ -135,7 +134,6 @@ impl Failure {
         }
     }
 
-    /// The answer.
     pub fn response(self) -> HttpResponse {
         let status = self.status();
         let kind = self.reason().map_or_else(

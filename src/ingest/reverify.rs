@@ -50,7 +50,6 @@ pub enum End {
 /// `duplicates` and `refused`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Reverified {
-    /// How it ended.
     pub end: End,
     /// Whether deliveries were only counted.
     pub dry_run: bool,

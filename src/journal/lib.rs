@@ -31,14 +31,14 @@
 //! every `done` (`writer`). A housekeeping thread does what may wait (`housekeeping`). All that is known of the segments is in the
 //! `catalog`; each name, position and length in it is of synced bytes. After a crash `recovery` brings the folder into order; `scan`
 //! tells a torn tail from damage by the rule in `frame`.
-#![warn(missing_docs, unreachable_pub, clippy::missing_errors_doc)]
+#![warn(missing_docs, clippy::missing_errors_doc)]
 
 mod bytes;
 mod catalog;
 mod core;
-pub mod cursor;
+mod cursor;
 mod disk;
-pub mod frame;
+mod frame;
 mod held;
 mod housekeeping;
 mod load;
@@ -48,19 +48,19 @@ mod pins;
 mod queue;
 pub mod reader;
 mod recent;
-pub mod recovery;
+mod recovery;
 mod refresh;
 mod repair;
-pub mod retention;
+mod retention;
 mod scan;
-pub mod segment;
+mod segment;
 pub mod sieve;
 mod spares;
 pub mod storage;
 mod types;
 mod verify;
 pub mod view;
-pub mod writer;
+mod writer;
 
 pub use held::Taker;
 pub use pins::Pin;
@@ -127,6 +127,9 @@ impl Handle {
 
 impl Journal {
     /// Opens or creates the journal, recovers it, and starts its writer and housekeeping threads.
+    ///
+    /// # Errors
+    /// Another process holds the lock, the format is newer, or the folder cannot be used. Damage is none.
     pub fn open(
         storage: Arc<dyn storage::Storage>,
         options: Options,
@@ -172,6 +175,10 @@ impl Journal {
         Ok(Self(Arc::new(handle)))
     }
     /// Queues an append. Appends keep the order in which this was called.
+    ///
+    /// # Errors
+    /// [`AppendError::QueueFull`] and [`AppendError::Closed`]; [`AppendError::Storage`] for a record that no frame holds, or whose tag is longer
+    /// than the record. `done` is then never called.
     pub fn append(&self, append: Append) -> Result<(), AppendError> {
         let length = append.bytes.len();
         if length > frame::MAX_PAYLOAD || usize::from(append.tag_length) > length {
@@ -184,6 +191,9 @@ impl Journal {
         reader::Reader::new(Arc::clone(&self.0.core.shelf), from)
     }
     /// The tags of the newest `limit` records, oldest first, from footers where they exist; with enough of the body's first bytes (`prefix`) to read an id.
+    ///
+    /// # Errors
+    /// None today: what cannot be read is left out.
     pub fn recent(&self, limit: usize, prefix: usize, each: recent::Each<'_>) -> io::Result<()> {
         recent::recent(&self.0.core.shelf, limit, prefix, each);
         Ok(())
@@ -210,6 +220,9 @@ impl Journal {
         self.0.core.cursor.lock().durable()
     }
     /// Writes the cursor; with `sync` it is durable on return. Never moves back.
+    ///
+    /// # Errors
+    /// The lock is not held any more, or the cursor's file cannot be written or synced.
     pub fn save_progress(&self, progress: Progress, sync: bool) -> io::Result<()> {
         self.0.core.save_progress(progress, sync)
     }
@@ -222,6 +235,9 @@ impl Journal {
     }
     /// Keeps a copy of a record whatever the retention; durable on return. `body` is the record's body without tag. `note` comes back with
     /// it; by convention its outcome as noted (at most 255 bytes).
+    ///
+    /// # Errors
+    /// The note is longer than 255 bytes, or the copy cannot be written or synced; then it does not count as held.
     pub fn hold(&self, sequence: Sequence, note: &[u8], body: &[u8]) -> io::Result<()> {
         self.0.core.hold(sequence, note, body)
     }
@@ -241,12 +257,18 @@ impl Journal {
         self.0.core.supersede(sequence);
     }
     /// The note and the body of a held record.
+    ///
+    /// # Errors
+    /// `NotFound` where that sequence is not held, `InvalidData` where the copy is damaged; else what the filesystem says.
     pub fn read_held(&self, sequence: Sequence) -> io::Result<(Vec<u8>, Vec<u8>)> {
         let core = &self.0.core;
         core.held.lock().read(&*core.shelf.storage, sequence)
     }
     /// A topic took it after all: forgets the copy, durably. The ledger then counts it there. `false`: it was not held, and
     /// nothing happened.
+    ///
+    /// # Errors
+    /// The release cannot be noted durably; then the record is still held.
     pub fn release(&self, sequence: Sequence, taker: Taker) -> io::Result<bool> {
         self.0.core.release(sequence, taker)
     }
@@ -255,6 +277,9 @@ impl Journal {
         Pin::new(Arc::clone(&self.0.core), from)
     }
     /// A picture of the journal at this moment, everything noted so far included.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or its format is newer.
     pub fn view(&self) -> Result<view::View, OpenError> {
         self.tend();
         let shelf = &self.0.core.shelf;

@@ -29,6 +29,10 @@ pub enum Access {
 }
 
 /// A filesystem and a clock.
+///
+/// # Errors
+/// Each method hands on the error of the filesystem as it is; where its kind matters the method says so.
+#[allow(clippy::missing_errors_doc, reason = "said for all of them")]
 pub trait Storage: Send + Sync + 'static {
     /// Creates a folder (0700) with its parents; fine where it exists.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
@@ -57,7 +61,11 @@ pub trait Storage: Send + Sync + 'static {
 /// A lock, given back when dropped.
 pub trait Lock: Send + Sync {}
 
-/// An open file. Positions are absolute: no state is shared between its users.
+/// An open file. Positions are absolute, in bytes: no state is shared between its users.
+///
+/// # Errors
+/// Each method hands on the error of the filesystem as it is.
+#[allow(clippy::missing_errors_doc, reason = "said for all of them")]
 pub trait StorageFile: Send + Sync {
     /// Fills `buffer` as far as the file reaches; the number of bytes read.
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;

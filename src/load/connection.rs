@@ -21,7 +21,6 @@ pub(super) type Connection = SendRequest<Full<Bytes>>;
 /// at that moment would be lost.
 const MAX_IDLE: Duration = Duration::from_secs(15);
 
-/// The connections to one endpoint.
 pub(super) struct Connections {
     address: (String, u16),
     tls: Option<SslConnector>,
@@ -59,7 +58,6 @@ impl Connections {
         }
     }
 
-    /// A new connection.
     pub(super) async fn open(&self) -> Result<Connection, NoAnswer> {
         let (host, port) = &self.address;
         let mut addresses = tokio::net::lookup_host((host.as_str(), *port))

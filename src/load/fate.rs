@@ -31,12 +31,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The answer's status.
     pub fn status(&self) -> Option<u16> {
         self.answer().map(|answer| answer.status)
     }
 
-    /// The answer.
     pub fn answer(&self) -> Option<&Answer> {
         match self {
             Self::Answered(answer) => Some(answer),
@@ -51,10 +49,8 @@ const MAX_WORD: usize = 40;
 /// What precedes the reason in the `type` of the bridge's problem documents.
 const PROBLEM: &str = "urn:icr-bridge:problem:";
 
-/// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Its status.
     pub status: u16,
     /// Its body, no more than 64 KiB of it.
     pub body: Bytes,
@@ -120,7 +116,6 @@ pub enum NoAnswer {
 }
 
 impl NoAnswer {
-    /// All of them.
     pub const ALL: &'static [Self] = &[
         Self::Unresolved,
         Self::Refused,

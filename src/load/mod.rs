@@ -41,18 +41,13 @@ pub enum Pace {
     /// As fast as they are answered.
     Closed,
     /// So many a second, whether they are answered or not. More than 0.
-    Open {
-        /// Deliveries a second.
-        rate: f64,
-    },
+    Open { rate: f64 },
 }
 
 /// What a run does. Without `count` and `duration` it goes on until the source has no more, or until it is stopped.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Where deliveries go.
     pub target: Target,
-    /// When they go.
     pub pace: Pace,
     /// How many at most.
     pub count: Option<u64>,
@@ -109,7 +104,6 @@ fn before(end: f64) -> u64 {
 pub struct Delivery<T = ()> {
     /// Its headers; `host`, `content-length` and `user-agent` are added.
     pub headers: HeaderMap,
-    /// Its body.
     pub body: Bytes,
     /// The caller's own.
     pub tag: T,

@@ -89,12 +89,10 @@ impl Summary {
         self.no_answer.values().sum()
     }
 
-    /// Answers with this status.
     pub fn status(&self, status: u16) -> u64 {
         self.sum(|(known, _)| *known == status)
     }
 
-    /// Answers with this word.
     pub fn word(&self, word: &str) -> u64 {
         self.sum(|(_, known)| known.as_deref() == Some(word))
     }

@@ -32,7 +32,6 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// Checks a URL.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
         let url = Url::parse(text)?;
         // `localhost:4040/webhook` reads as a URL of scheme `localhost`.
@@ -62,12 +61,10 @@ impl Target {
         }
     }
 
-    /// Whether it is `https`.
     pub fn is_tls(&self) -> bool {
         self.url.scheme() == "https"
     }
 
-    /// Its path.
     pub fn path(&self) -> &str {
         self.url.path()
     }

@@ -30,7 +30,6 @@ pub struct AppMetrics {
 }
 
 impl AppVectors {
-    /// An app with secrets.
     pub(super) fn of(&self, app: &str) -> AppMetrics {
         AppMetrics {
             accepted: EventKind::ALL
@@ -79,14 +78,12 @@ impl AppMetrics {
             .set(unix_seconds(at));
     }
 
-    /// A delivery was turned away.
     pub fn rejected(&self, reason: Rejection) {
         if let Some(counter) = self.rejected.get(reason as usize) {
             counter.inc();
         }
     }
 
-    /// A delivery was a repeat.
     pub fn duplicate(&self) {
         if let Some(counter) = &self.duplicate {
             counter.inc();

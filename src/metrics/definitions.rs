@@ -17,7 +17,6 @@ pub struct Definition {
     pub name: &'static str,
     /// `counter`, `gauge` or `histogram`.
     pub kind: &'static str,
-    /// Its labels.
     pub labels: &'static [&'static str],
     /// What it counts, and its unit where the name doesn't say it.
     pub help: &'static str,

@@ -23,7 +23,6 @@ use std::sync::Arc;
 /// The label of an app that does not exist.
 pub const UNKNOWN_APP: &str = "none";
 
-/// Every metric of the process.
 pub struct Metrics {
     registry: Registry,
     /// One an app, by name.

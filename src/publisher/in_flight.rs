@@ -16,7 +16,6 @@ use std::collections::VecDeque;
 pub struct Entry {
     /// When it was accepted.
     pub accepted_at: Millis,
-    /// The record's timestamp.
     pub timestamp: Millis,
     /// The kind of event of a main record.
     pub kind: Option<EventKind>,
@@ -37,13 +36,11 @@ pub enum Done {
     Published,
     /// Acknowledged on the quarantine topic.
     Quarantined,
-    /// Held on disk.
     Held,
     /// Lost to damage; `true` where a repair has written it off.
     Missing(bool),
 }
 
-/// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Never seen here.
@@ -71,7 +68,6 @@ struct Slot {
     state: State,
 }
 
-/// The bounds of the window.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Deliveries above the durable cursor.
@@ -80,7 +76,6 @@ pub struct Bounds {
     pub bytes: usize,
 }
 
-/// The window.
 #[derive(Debug)]
 pub struct InFlight {
     slots: VecDeque<Slot>,
@@ -160,7 +155,6 @@ impl InFlight {
         topics
     }
 
-    /// Where `sequence` stands.
     pub fn standing(&self, sequence: Sequence) -> Standing {
         if sequence <= self.progress.sequence {
             return Standing::Done;

@@ -59,7 +59,6 @@ impl Default for Inbox {
 }
 
 impl Inbox {
-    /// Leaves a report.
     pub fn report(&self, report: Report) {
         self.tell(|state| state.reports.push(report));
     }

@@ -171,9 +171,7 @@ pub struct Surroundings {
     pub properties: BTreeMap<String, String>,
     /// Deliveries in flight at most.
     pub window: u64,
-    /// Where reports go.
     pub inbox: Arc<Inbox>,
-    /// Where news goes.
     pub sink: Arc<dyn Sink>,
     /// Keeps the log readable.
     pub throttle: Arc<Throttle>,
@@ -209,7 +207,6 @@ impl Surroundings {
     }
 }
 
-/// A producer.
 pub struct Client {
     producer: ThreadedProducer<Context>,
     health: Arc<Health>,

@@ -58,7 +58,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use throttle::Throttle;
 
-/// How Kafka is reached.
 #[derive(Clone)]
 pub struct KafkaSettings {
     /// `host:port`, separated by commas.
@@ -117,9 +116,7 @@ impl Default for Timings {
 /// How deliveries are published.
 #[derive(Clone)]
 pub struct PublisherSettings {
-    /// The form of a record.
     pub record: RecordSettings,
-    /// How Kafka is reached.
     pub kafka: KafkaSettings,
     /// How many deliveries may be in flight, counted from the durable cursor: what a crash may repeat.
     pub window: usize,

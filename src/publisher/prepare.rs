@@ -31,7 +31,6 @@ impl Verdict {
 pub enum Prepared {
     /// Send this.
     Send {
-        /// The record.
         record: Record,
         /// When the delivery was accepted.
         accepted_at: Millis,

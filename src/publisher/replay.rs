@@ -50,7 +50,6 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wish {
-    /// Which deliveries.
     pub selection: Selection,
     /// Only count them.
     #[serde(default)]
@@ -60,7 +59,6 @@ pub struct Wish {
     pub rate: Option<u32>,
 }
 
-/// How a replay ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
@@ -78,7 +76,6 @@ pub enum End {
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Summary {
-    /// How it ended.
     pub end: End,
     /// Why, where it failed.
     pub why: Option<String>,

@@ -32,7 +32,6 @@ pub struct Statistics {
     pub sent_records: u64,
     /// Their bytes.
     pub sent_record_bytes: u64,
-    /// Requests sent.
     pub requests: u64,
     /// Bytes sent, requests of every kind.
     pub request_bytes: u64,

@@ -28,7 +28,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The file's name.
 pub(super) const NAME: &str = "ring-1";
 
 /// Bytes of a block: a sector, so that a small delivery takes little and an index of 32 bits reaches 2 TiB.

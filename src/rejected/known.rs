@@ -53,7 +53,6 @@ impl Standing {
     }
 }
 
-/// The memory.
 #[derive(Default)]
 pub(super) struct Known {
     apps: Keys,
@@ -198,7 +197,6 @@ fn peer_key(app: &str, peer: Peer) -> u64 {
     key(app, peer.as_bytes())
 }
 
-/// Writes the file.
 pub(super) fn save(storage: &dyn Storage, dir: &Path, bytes: &[u8]) -> io::Result<()> {
     storage.create_dir(dir)?;
     replace(storage, &dir.join(NAME), bytes)

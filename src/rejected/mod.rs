@@ -176,7 +176,6 @@ impl Ring {
         self.inner.queue.flush()
     }
 
-    /// How much is kept.
     pub fn amount(&self) -> Amount {
         let shelf = self.inner.shelf.lock();
         shelf.as_ref().map(Shelf::amount).unwrap_or_default()

@@ -32,7 +32,6 @@ pub(super) struct Place {
     pub peer: Peer,
 }
 
-/// All shares.
 #[derive(Default)]
 pub(super) struct Shares {
     standings: BTreeMap<Standing, Sized<Peer, Sized<Minute, BTreeSet<Key>>>>,

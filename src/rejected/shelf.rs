@@ -56,7 +56,6 @@ pub struct Kept {
     pub bytes: Option<Vec<u8>>,
 }
 
-/// How much there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Amount {
     /// Bytes on disk that entries take.
@@ -67,7 +66,6 @@ pub struct Amount {
     pub strangers: u64,
 }
 
-/// The entries.
 pub struct Shelf {
     blocks: Blocks,
     entries: BTreeMap<Key, Entry>,
@@ -232,12 +230,10 @@ impl Shelf {
         Some(entry)
     }
 
-    /// How much there is.
     pub fn amount(&self) -> Amount {
         self.amount
     }
 
-    /// Bytes of the file.
     pub fn file_bytes(&self) -> u64 {
         u64::from(self.blocks.end()) * BLOCK as u64
     }

@@ -61,7 +61,6 @@ impl std::fmt::Display for Owner {
 pub struct Watched {
     /// Whose they are.
     pub owner: Owner,
-    /// The secrets in force.
     pub secrets: SecretSet,
     /// Their file; `None` where they came from a variable, and stay until a restart.
     pub file: Option<PathBuf>,

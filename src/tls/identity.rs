@@ -69,7 +69,6 @@ pub enum TlsError {
         "certificate or key is of a kind that cannot be used; use RSA of 2048 to 8192 bits, ECDSA over P-256 or P-384, or Ed25519"
     )]
     Unsupported,
-    /// The certificate's time is over.
     #[error("the certificate has expired")]
     Expired,
 }

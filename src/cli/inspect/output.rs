@@ -137,7 +137,6 @@ impl Output {
     }
 }
 
-/// The texts of a row.
 fn cells(row: Row) -> [String; 6] {
     let circumstances = row.circumstances();
     let outcome = format!("{} {circumstances}", row.outcome);

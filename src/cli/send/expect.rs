@@ -96,7 +96,6 @@ pub(super) struct Counts {
 /// How many examples of what was not expected are kept.
 const EXAMPLES: usize = 5;
 
-/// All kinds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     pub(super) kinds: BTreeMap<Kind, Counts>,

@@ -193,7 +193,6 @@ fn share(text: &str) -> Result<u32, String> {
 }
 
 impl Options {
-    /// The endpoint.
     pub(super) fn target(&self) -> Result<Target, String> {
         Target::parse(&self.url).map_err(|error| match error {
             crate::load::TargetError::Credentials => format!("the URL cannot be used: {error}"),

@@ -17,7 +17,6 @@ pub struct Group {
     pub event: String,
     /// What became of them before.
     pub outcome: Fate,
-    /// How many.
     pub count: u64,
 }
 
