@@ -1,5 +1,6 @@
 //! The control socket and the commands that use it: against the real binary, with and without a running bridge.
 
+mod address;
 mod drain;
 mod replay;
 mod reverify;

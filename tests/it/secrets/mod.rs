@@ -3,6 +3,7 @@
 //! Rights are not tried out by taking them away: tests may run as root, who reads whatever it likes. A folder in the file's place and
 //! a link that leads nowhere fail for everybody, at the same two calls.
 
+mod file;
 mod rotation;
 mod start;
 mod trouble;
