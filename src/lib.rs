@@ -24,7 +24,8 @@
 //! [`config`] and [`metrics`] are the two tables that operators meet, [`contract`] is what consumers meet. [`simulator`] makes deliveries as
 //! ICR does, and [`load`] sends them and tells what became of each.
 //!
-//! [`domain`] and [`journal`] are crates of their own, so that the compiler keeps them apart from all else. Dependencies point one way: `main → cli → app → http → ingest → {rejected, domain, journal}`, `rejected → {domain, journal}`,
+//! [`domain`] and [`journal`] are crates of their own, so that the compiler keeps them apart from all else. Dependencies point one way:
+//! `main → cli → app → http → ingest → {rejected, domain, journal}`, `rejected → {domain, journal}`,
 //! `app → publisher → {survey, domain, journal}`, `{app, http} → tls → secrets → domain`, `{app, cli} → control → {publisher, ingest}`,
 //! `cli → survey → {domain, journal}`, `{cli, http} → contract → domain`. `tests/it/layering.rs` asserts what the compiler cannot see of it.
 
