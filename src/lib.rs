@@ -22,11 +22,12 @@
 //! through it for deliveries. What is turned away for its signature alone is kept for a while in [`rejected`], to be judged again.
 //! [`secrets`] watches the secret files, [`tls`] certificate and key. [`app`] wires them; [`cli`] holds the commands, which reach a running bridge through [`control`];
 //! [`config`] and [`metrics`] are the two tables that operators meet, [`contract`] is what consumers meet. [`simulator`] makes deliveries as
-//! ICR does, and [`load`] sends them and tells what became of each.
+//! ICR does, and [`load`] sends them and tells what became of each. [`http_client`] is what the bridge itself asks
+//! others with: tokens for Kafka, so far.
 //!
 //! [`domain`] and [`journal`] are crates of their own, so that the compiler keeps them apart from all else. Dependencies point one way:
 //! `main → cli → app → http → ingest → {rejected, domain, journal}`, `rejected → {domain, journal}`,
-//! `app → publisher → {survey, domain, journal}`, `{app, http} → tls → secrets → domain`, `{app, cli} → control → {publisher, ingest}`,
+//! `app → publisher → {survey, domain, journal, http_client}`, `{app, http} → tls → secrets → domain`, `{app, cli} → control → {publisher, ingest}`,
 //! `cli → survey → {domain, journal}`, `{cli, http} → contract → domain`. `tests/it/layering.rs` asserts what the compiler cannot see of it.
 
 pub mod app;
@@ -36,6 +37,7 @@ pub mod contract;
 pub mod control;
 pub mod handover;
 pub mod http;
+pub mod http_client;
 pub mod ingest;
 pub mod load;
 pub mod metrics;

@@ -8,7 +8,7 @@ use crate::control::protocol::Progress;
 use crate::control::work::{Stop, Stopper, Work};
 use crate::control::{FailureKind, Services, Verb, address, verbs};
 use crate::ingest::Ingest;
-use crate::journal::storage::Disk;
+use crate::journal::storage::{Disk, Storage};
 use crate::journal::{self, Journal, OpenError};
 use crate::metrics::Metrics;
 use crate::publisher::replay::Replayer;
@@ -185,17 +185,18 @@ impl Errand {
             Alone::Judge => Judging::read(variables.clone())
                 .map(|settings| Settings::Judging(Box::new(settings))),
         };
+        let disk: Arc<dyn Storage> = Arc::new(Disk);
         let settings = match read {
             Ok(settings) => settings,
             // Who needs no settings once the bridge answers should not be told to set some.
-            Err(_) if journal::is_locked(&Disk, dir) => return Err(Obstacle::Locked),
+            Err(_) if journal::is_locked(&disk, dir) => return Err(Obstacle::Locked),
             Err(error) => return Err(Obstacle::Config(error)),
         };
         if !std::mem::replace(quiet, true) {
             telemetry::start(&log_settings(variables));
         }
         let options = settings.journal().clone();
-        let opened = Journal::open(Arc::new(Disk), options, Arc::new(Warn));
+        let opened = Journal::open(disk, options, Arc::new(Warn));
         match opened {
             Ok(journal) => Ok((journal, settings)),
             Err(OpenError::Locked { .. }) => Err(Obstacle::Locked),

@@ -1,7 +1,7 @@
 //! What becomes of a record and how it gets to Kafka: topics, keys and librdkafka's properties.
 
-use super::Kafka;
 use super::environment::Environment;
+use super::{Kafka, brokers};
 use crate::domain::normalize::Redaction;
 use crate::domain::record::{ContentMode, RecordSettings};
 use crate::domain::template::{Template, TemplateError};
@@ -167,32 +167,20 @@ pub(super) fn settings(env: &mut Environment) -> Kafka {
             "KAFKA_BROKERS",
             "is required: the bootstrap servers, such as kafka-1:9092,kafka-2:9092",
         );
-    } else if let Some(wrong) = brokers.split(',').find(|broker| !is_broker(broker.trim())) {
-        env.problem(
-            "KAFKA_BROKERS",
-            format!("`{wrong}` is not of the form host:port"),
-        );
+    } else {
+        for problem in brokers::problems(&brokers) {
+            env.problem("KAFKA_BROKERS", problem);
+        }
     }
     let properties = kafka_properties(env);
     Kafka {
-        brokers,
+        brokers: brokers::normal(&brokers),
         properties,
         create_topics: env.flag("KAFKA_CREATE_TOPICS"),
         partitions: env.number("KAFKA_TOPIC_PARTITIONS", 1..=100_000),
         replication_factor: env.number("KAFKA_TOPIC_REPLICATION_FACTOR", 1..=100),
         window: env.number("PUBLISH_WINDOW", 1..=1_000_000),
     }
-}
-
-/// `host:port`, where the port may be left out, as librdkafka takes it.
-fn is_broker(text: &str) -> bool {
-    let host_and_port = text.rsplit("://").next().unwrap_or(text);
-    let (host, port) = host_and_port
-        .rsplit_once(':')
-        .unwrap_or((host_and_port, "9092"));
-    !host.is_empty()
-        && !host.contains(char::is_whitespace)
-        && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// The properties' file holds passwords, and is read with the same care as a secret file.
@@ -209,49 +197,44 @@ fn kafka_properties(env: &mut Environment) -> BTreeMap<String, String> {
         );
         return BTreeMap::new();
     }
-    let (name, text, separator) = match env.text("KAFKA_PROPERTIES_FILE").map(str::to_owned) {
+    let (name, text) = match env.text("KAFKA_PROPERTIES_FILE").map(str::to_owned) {
         None => (
             "KAFKA_PROPERTIES",
             env.text("KAFKA_PROPERTIES").unwrap_or_default().to_owned(),
-            ',',
         ),
         Some(path) => match properties_file(&path) {
-            Ok(text) => ("KAFKA_PROPERTIES_FILE", text, '\n'),
+            Ok(text) => ("KAFKA_PROPERTIES_FILE", text),
             Err(error) => {
-                env.problem("KAFKA_PROPERTIES_FILE", format!("{path}: {error}"));
+                // Somebody may have typed the properties themselves where their file belongs.
+                let shown = if path.contains('=') {
+                    ""
+                } else {
+                    path.as_str()
+                };
+                let problem = match shown {
+                    "" => format!(
+                        "names no file: {error}; properties themselves belong into KAFKA_PROPERTIES"
+                    ),
+                    path => format!("{path}: {error}"),
+                };
+                env.problem("KAFKA_PROPERTIES_FILE", problem);
                 return BTreeMap::new();
             }
         },
     };
-    let mut typed = BTreeMap::new();
-    for entry in text
-        .split(separator)
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty() && !entry.starts_with('#'))
-    {
-        // The value may be a password: the message names the property alone.
-        match entry
-            .split_once('=')
-            .map(|(property, value)| (property.trim(), value.trim()))
-        {
-            Some((property, value)) if !property.is_empty() => {
-                if typed
-                    .insert(property.to_owned(), value.to_owned())
-                    .is_some()
-                {
-                    env.problem(name, format!("sets `{property}` twice"));
-                }
-            }
-            _ => env.problem(name, "holds an entry that is not of the form name=value"),
-        }
+    let (entries, mut problems) = properties::entries(&text, name == "KAFKA_PROPERTIES_FILE");
+    let typed = entries
+        .into_iter()
+        .map(|entry| (entry.name.to_owned(), entry.value.to_owned()))
+        .collect();
+    if let Err(more) = properties::effective(&typed, None) {
+        problems.extend(more);
     }
-    match properties::effective(&typed) {
-        Ok(_) => typed,
-        Err(problems) => {
-            problems
-                .into_iter()
-                .for_each(|problem| env.problem(name, problem));
-            BTreeMap::new()
-        }
+    if problems.is_empty() {
+        return typed;
     }
+    for problem in problems {
+        env.problem(name, problem);
+    }
+    BTreeMap::new()
 }

@@ -5,6 +5,7 @@
 
 mod admin;
 mod apps;
+mod brokers;
 mod environment;
 mod judging;
 mod kafka;

@@ -7,7 +7,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -75,8 +75,16 @@ pub fn connect(dir: &Path) -> io::Result<UnixStream> {
     Ok(UnixStream::from(OwnedFd::from(socket)))
 }
 
-/// Removes the socket. The caller holds the journal's lock.
-pub fn remove(dir: &Path) {
-    // A leftover does no harm: nobody listens there, and the next start replaces it.
-    let _ = std::fs::remove_file(dir.join(NAME));
+/// Device and inode of the socket that stands in `dir` now.
+pub fn mark(dir: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::symlink_metadata(dir.join(NAME)).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
+/// Removes the socket, if it is the one that was bound: the folder's name may have been given to another one, where another bridge listens.
+pub fn remove(dir: &Path, bound: Option<(u64, u64)>) {
+    if bound.is_some() && mark(dir) == bound {
+        // A leftover does no harm: nobody listens there, and the next start replaces it.
+        let _ = std::fs::remove_file(dir.join(NAME));
+    }
 }

@@ -31,6 +31,8 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 /// The socket at work.
 pub struct Server {
     dir: PathBuf,
+    /// Which socket is ours.
+    bound: Option<(u64, u64)>,
     leaving: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -46,6 +48,7 @@ impl Server {
         let task = tokio::spawn(listen(listener, Arc::new(services), left));
         Ok(Self {
             dir: dir.to_owned(),
+            bound: address::mark(dir),
             leaving,
             task,
         })
@@ -63,7 +66,7 @@ impl Server {
         if timeout(LEAVE_IN, &mut task).await.is_err() {
             task.abort();
         }
-        address::remove(&self.dir);
+        address::remove(&self.dir, self.bound);
     }
 }
 

@@ -41,8 +41,8 @@ pub(super) struct Attributes {
     pub data_schema: &'static str,
     /// Extension `fingerprint`: SHA-256 of `signedData` in hex.
     pub fingerprint: String,
-    /// Extension `sequence`: the journal's, zero-padded to 20 digits (the most that 64 bits take) so that text sorts like numbers.
-    pub sequence: String,
+    /// Extension `journalsequence`: the place in the journal, zero-padded to 20 digits (the most that 64 bits take) so that text sorts like numbers.
+    pub journal_sequence: String,
     /// Extension `instance`, where one is configured.
     pub instance: Option<String>,
     /// Extension `replay`: the time of a replay.
@@ -65,7 +65,7 @@ impl Attributes {
         headers.push(("ce_time", self.time.into()));
         headers.push(("ce_dataschema", self.data_schema.into()));
         headers.push(("ce_fingerprint", self.fingerprint.into()));
-        headers.push(("ce_sequence", self.sequence.into()));
+        headers.push(("ce_journalsequence", self.journal_sequence.into()));
         headers.extend(self.instance.map(|text| ("ce_instance", text.into())));
         headers.extend(self.replay.map(|text| ("ce_replay", text.into())));
         headers
@@ -85,7 +85,7 @@ impl Attributes {
             ("datacontenttype", Some(JSON)),
             ("dataschema", Some(self.data_schema)),
             ("fingerprint", Some(&self.fingerprint)),
-            ("sequence", Some(&self.sequence)),
+            ("journalsequence", Some(&self.journal_sequence)),
             ("instance", self.instance.as_deref()),
             ("replay", self.replay.as_deref()),
         ] {

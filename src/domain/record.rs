@@ -67,7 +67,7 @@ pub struct Record {
 /// When and why a record is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Occasion {
-    /// The delivery's sequence in the journal: `ce_sequence`.
+    /// The delivery's sequence in the journal: `ce_journalsequence`.
     pub sequence: u64,
     /// The clock.
     pub now: Millis,
@@ -190,7 +190,7 @@ fn attributes(
         time: cloudevent::rfc3339(delivery.accepted_at),
         data_schema: cloudevent::QUARANTINE_SCHEMA,
         fingerprint: hex::encode(fingerprint),
-        sequence: format!("{:020}", occasion.sequence),
+        journal_sequence: format!("{:020}", occasion.sequence),
         instance: settings.instance.clone(),
         replay: occasion.replay.then(|| cloudevent::rfc3339(occasion.now)),
     }

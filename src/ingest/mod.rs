@@ -369,7 +369,7 @@ fn refusal(error: AppendError) -> Refusal {
     match error {
         AppendError::QueueFull => Refusal::QueueFull,
         AppendError::DiskFull => Refusal::DiskFull,
-        AppendError::Storage => Refusal::StorageError,
+        AppendError::Storage | AppendError::Displaced => Refusal::StorageError,
         AppendError::Closed => Refusal::ShuttingDown,
     }
 }

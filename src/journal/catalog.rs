@@ -1,13 +1,28 @@
 //! The segments of a journal in memory: what is where, and how far it may be read. Shared by writer, readers and housekeeping.
 use super::Observer;
 use super::Sequence;
+use super::claim::Claim;
 use super::segment::{DATA, Header, Trailer};
-use super::storage::Storage;
+use super::storage::{Identity, Storage, StorageFile};
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// A segment's file, held open.
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub file: Arc<dyn StorageFile>,
+    pub identity: Identity,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.identity.fmt(formatter)
+    }
+}
 
 /// A segment as far as it is known to be synced.
 #[derive(Debug, Clone)]
@@ -30,6 +45,10 @@ pub(super) struct Segment {
     pub damaged: bool,
     /// It could not be opened so far; nothing is known but its base and length.
     pub unopened: bool,
+    /// Its file, if it was written by this process and is not published: see `names`.
+    pub kept: Option<Kept>,
+    /// That file has lost its name and could not be written again.
+    pub nameless: bool,
 }
 
 impl Segment {
@@ -46,12 +65,14 @@ impl Segment {
             closed_at: None,
             damaged: false,
             unopened: false,
+            kept: None,
+            nameless: false,
         }
     }
 
     /// Whether records that it should hold may not be found in it.
     pub fn is_hole(&self) -> bool {
-        self.damaged || self.unopened
+        self.damaged || self.unopened || self.nameless
     }
 
     /// Takes over what sealing has fixed.
@@ -142,6 +163,8 @@ pub(super) struct Shelf {
     pub storage: Arc<dyn Storage>,
     pub dir: PathBuf,
     pub observer: Arc<dyn Observer>,
+    /// Of a journal that is open for writing.
+    pub claim: Option<Arc<Claim>>,
     pub catalog: Mutex<Catalog>,
     /// Notified when the catalog's end moved and somebody waits.
     pub grown: Condvar,
@@ -153,8 +176,17 @@ impl Shelf {
             storage,
             dir,
             observer,
+            claim: None,
             catalog: Mutex::default(),
             grown: Condvar::new(),
+        }
+    }
+
+    /// Of the folder that was claimed.
+    pub fn claimed(claim: &Arc<Claim>, dir: PathBuf, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            claim: Some(Arc::clone(claim)),
+            ..Self::new(Arc::clone(claim.storage()), dir, observer)
         }
     }
 

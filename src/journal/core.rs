@@ -2,6 +2,7 @@
 //!
 //! Locks are taken in the order cursor, held, catalog; the others are leaves.
 use super::catalog::Shelf;
+use super::claim::Claim;
 use super::cursor::Cursor;
 use super::held::{Held, Taker};
 use super::housekeeping::Chores;
@@ -9,7 +10,7 @@ use super::memo::Memo;
 use super::pins::Pins;
 use super::queue::Queue;
 use super::spares::Spares;
-use super::storage::{Lock, Storage, is_full};
+use super::storage::{Storage, is_full};
 use super::{AppendError, Ledger, Options, Progress, Sequence, outcomes, retention};
 use parking_lot::Mutex;
 use std::io;
@@ -29,7 +30,7 @@ pub(super) struct Core {
     /// Whether the last append could be stored.
     pub storable: Mutex<Result<(), AppendError>>,
     /// Given back at the end of housekeeping.
-    pub lock: Mutex<Option<Box<dyn Lock>>>,
+    pub claim: Arc<Claim>,
 }
 
 impl Core {
@@ -37,17 +38,9 @@ impl Core {
         self.shelf.observer.warning(message);
     }
 
-    /// After the lock is given back another process may be writing these files.
-    pub fn still_locked(&self) -> io::Result<()> {
-        match *self.lock.lock() {
-            Some(_) => Ok(()),
-            None => Err(io::Error::other("the journal is closed")),
-        }
-    }
-
     pub fn save_progress(&self, progress: Progress, sync: bool) -> io::Result<()> {
         let mut cursor = self.cursor.lock();
-        self.still_locked()?;
+        self.claim.may_write()?;
         if progress.sequence >= cursor.progress().sequence && progress != cursor.progress() {
             let floor = cursor.floor();
             cursor.saw(self.shelf.catalog.lock().last);
@@ -76,7 +69,7 @@ impl Core {
         {
             // Were it lost, the record would be published again, and count twice.
             let mut cursor = self.cursor.lock();
-            self.still_locked()?;
+            self.claim.may_write()?;
             cursor.sync(&*self.shelf.storage)?;
             if cursor.durable().sequence < sequence {
                 return Err(io::Error::other("the cursor has not passed this record"));
@@ -100,7 +93,7 @@ impl Core {
         mut change: impl FnMut(&mut Held, &dyn Storage) -> io::Result<T>,
     ) -> io::Result<T> {
         let mut held = self.held.lock();
-        self.still_locked()?;
+        self.claim.may_write()?;
         change(&mut held, &*self.shelf.storage)
     }
 

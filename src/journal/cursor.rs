@@ -19,7 +19,8 @@
 //! `synced` is what tells a loss at the journal's end from an end: without it a newest segment that is gone, or cut short, would leave no
 //! trace. It is at most a second old while the disk takes syncs, and never ahead of the truth.
 use super::bytes::{u32_at, u64_at};
-use super::storage::{Access, Storage, StorageFile, patiently};
+use super::names::is_named;
+use super::storage::{Access, Identity, Storage, StorageFile, patiently};
 use super::{OpenError, Progress, Sequence};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -162,6 +163,8 @@ pub(super) struct Cursor {
     synced: Sequence,
     identity: u64,
     dir: PathBuf,
+    /// Which file that is.
+    identity_of_file: Option<Identity>,
     /// The file's name is known to be durable. Never assumed of a file that was found: its maker's sync may have failed.
     named: bool,
 }
@@ -185,6 +188,7 @@ impl Cursor {
             synced: slot.synced,
             identity: slot.identity,
             dir: dir.to_owned(),
+            identity_of_file: None,
             named: false,
         };
         let written = cursor
@@ -208,9 +212,27 @@ impl Cursor {
             self.slot.generation = self.slot.generation.max(best.generation);
             self.durable.place = best.place;
         }
+        self.identity_of_file = file.identity().ok();
         self.file = Some(file);
         self.unwritten = true;
+        self.named = false;
         Ok(())
+    }
+
+    /// If the file has lost its name, makes everything durable again in one that has it; whether it had to.
+    pub fn renew(&mut self, storage: &dyn Storage) -> io::Result<bool> {
+        let path = self.dir.join(NAME);
+        if self
+            .identity_of_file
+            .is_none_or(|identity| is_named(storage, &path, identity))
+        {
+            return Ok(false);
+        }
+        self.file = None;
+        self.attach(storage)?;
+        self.save(self.slot.progress, self.slot.floor)?;
+        self.sync(storage)?;
+        Ok(true)
     }
 
     /// What was saved last, durable or not.

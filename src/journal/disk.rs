@@ -1,6 +1,8 @@
 //! The real filesystem.
-use super::storage::{Access, Entry, Lock, Storage, StorageFile};
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+mod bound;
+
+use super::storage::{Access, Binding, Entry, Identity, Lock, Storage, StorageFile};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
@@ -13,9 +15,17 @@ pub struct Disk;
 
 struct DiskFile(File);
 
-struct DiskLock(#[expect(dead_code, reason = "holds the lock until dropped")] File);
+struct DiskLock {
+    identity: Identity,
+    /// Holds the lock until dropped.
+    file: File,
+}
 
-impl Lock for DiskLock {}
+impl Lock for DiskLock {
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+}
 
 impl Storage for Disk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
@@ -91,14 +101,24 @@ impl Storage for Disk {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let file = options.mode(0o600).open(path)?;
-        // `flock` belongs to the open file, not to the process: a second opening in this process fails as well.
-        match file.try_lock() {
-            Ok(()) => {
-                give_to_owner(&file, path);
-                Ok(Box::new(DiskLock(file)))
-            }
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
+        let file = lock(file)?;
+        give_to_owner(&file.file, path);
+        Ok(Box::new(file))
+    }
+
+    fn lock_folder(&self, dir: &Path) -> io::Result<Box<dyn Lock>> {
+        Ok(Box::new(lock(File::open(dir)?)?))
+    }
+
+    fn bind(&self, dir: &Path) -> io::Result<Binding> {
+        bound::bind(dir)
+    }
+
+    fn named(&self, path: &Path) -> io::Result<Option<Identity>> {
+        match std::fs::symlink_metadata(path) {
+            Ok(found) => Ok(Some(identity(&found))),
+            Err(error) if leads_nowhere(&error) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -142,12 +162,41 @@ impl StorageFile for DiskFile {
         confirm(&self.0)
     }
 
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(identity(&self.0.metadata()?))
+    }
+
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
 
     fn set_length(&self, bytes: u64) -> io::Result<()> {
         self.0.set_len(bytes)
+    }
+}
+
+fn identity(metadata: &Metadata) -> Identity {
+    Identity {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    }
+}
+
+/// Whether an error means that nothing has that name. Others (no right to look, no answer from the medium) say nothing about it.
+fn leads_nowhere(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory) || error.raw_os_error() == Some(libc::ELOOP)
+}
+
+/// `flock` belongs to the open file, not to the process: a second opening in this process fails as well.
+fn lock(file: File) -> io::Result<DiskLock> {
+    match file.try_lock() {
+        Ok(()) => Ok(DiskLock {
+            identity: identity(&file.metadata()?),
+            file,
+        }),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The thread that does what may wait: sealing, flushing outcomes, syncing the cursor, setting damage aside, retention, the memo, spares, sizes.
+use super::catalog::Segment;
 use super::core::Core;
+use super::names;
 use super::segment::{self, Entries, Header};
 use super::storage::StorageFile;
 use super::{Status, outcomes, retention};
@@ -123,6 +125,10 @@ impl Housekeeper {
         loop {
             let (wanted, finish) = self.sleep(due);
             self.seal_all();
+            if self.core.claim.is_ours() {
+                // At once: what the writer has just left may have lost its name.
+                names::look(&self.core);
+            }
             self.flush();
             if Instant::now() >= due || wanted > 0 {
                 due = Instant::now() + PERIOD;
@@ -135,7 +141,7 @@ impl Housekeeper {
             inbox.done = inbox.done.max(wanted);
             if finish {
                 inbox.finished = true;
-                *self.core.lock.lock() = None;
+                self.core.claim.release();
                 chores.answered.notify_all();
                 return;
             }
@@ -169,15 +175,26 @@ impl Housekeeper {
     /// `asked`: now, and not only because it is time.
     fn round(&mut self, asked: bool) {
         let core = Arc::clone(&self.core);
+        if let Err(error) = core.claim.check(&*core.shelf.observer) {
+            *core.storable.lock() = Err(error);
+        }
+        if core.claim.may_write().is_err() {
+            self.measure();
+            return;
+        }
         // The cursor is durable a second after it was saved, whoever saved it; later only where the disk is slow.
         if let Err(error) = sync_cursor(&core) {
             core.warn(&format!("the cursor could not be synced: {error}"));
         }
+        names::let_go(&core);
         retention::set_aside(&core);
         core.sweep_held();
         core.memo.tend(&core, asked);
         if !core.queue.is_closed() {
             retention::run(&core);
+            if core.claim.is_ours() {
+                core.spares.look(&core.shelf);
+            }
             self.make_spares();
             if core.storable.lock().is_err() {
                 core.queue.poke();
@@ -195,6 +212,9 @@ impl Housekeeper {
     }
 
     fn flush(&mut self) {
+        if self.core.claim.may_write().is_err() {
+            return;
+        }
         let (bytes, dropped) = self.core.outcomes.lock().take();
         if dropped > 0 {
             self.core.warn(&format!(
@@ -252,6 +272,12 @@ impl Housekeeper {
     fn measure(&self) {
         let core = &self.core;
         let listed = core.shelf.storage.list(&core.shelf.dir).unwrap_or_default();
+        if core.claim.is_ours() && !listed.is_empty() {
+            names::miss(
+                core,
+                &listed.iter().map(|entry| entry.name.as_str()).collect(),
+            );
+        }
         let bytes = listed.iter().map(|entry| entry.bytes).sum();
         let free = core.shelf.storage.free_bytes(&core.shelf.dir);
         let mut sizes = core.chores.sizes.lock();
@@ -263,18 +289,33 @@ impl Housekeeper {
 
 fn sync_cursor(core: &Core) -> std::io::Result<()> {
     let mut cursor = core.cursor.lock();
+    if core.claim.is_ours() && cursor.renew(&*core.shelf.storage)? {
+        core.warn(&format!(
+            "{}: the cursor's file was deleted, renamed or replaced; it was written again",
+            core.shelf.dir.join(super::cursor::NAME).display()
+        ));
+    }
     let last = core.shelf.catalog.lock().last;
     cursor.tell(last)?;
     cursor.sync(&*core.shelf.storage)
 }
 
 fn seal(core: &Core, job: &SealJob) {
+    if core.claim.may_write().is_err() {
+        return;
+    }
     let now = core.shelf.storage.now_millis();
     match segment::seal(&*job.file, job.header, job.end, &job.entries, now) {
         Ok(trailer) => {
             let mut catalog = core.shelf.catalog.lock();
             let segment = catalog.segments.get_mut(&job.header.base);
-            if let Some(segment) = segment.filter(|segment| segment.header == job.header) {
+            // Written again meanwhile, the copy has no footer: the next start seals it.
+            let is_sealed = |segment: &&mut Segment| {
+                let kept = segment.kept.as_ref();
+                segment.header == job.header
+                    && kept.is_none_or(|kept| Arc::ptr_eq(&kept.file, &job.file))
+            };
+            if let Some(segment) = segment.filter(is_sealed) {
                 segment.sealed(trailer);
             }
         }
@@ -295,7 +336,7 @@ pub(super) fn status(core: &Core) -> Status {
         bytes: sizes.bytes,
         free_bytes: sizes.free,
         low_water: sizes.free < core.options.low_water_bytes,
-        damaged_segments: core.shelf.catalog.lock().damage(),
+        damaged_segments: core.shelf.catalog.lock().damage() + u64::from(!core.claim.is_ours()),
         storable: *core.storable.lock(),
     }
 }

@@ -10,6 +10,9 @@
 //! - Damage refuses nothing: the journal opens, appends and reads on around it. Only a lock held by somebody else, a newer
 //!   format, or a folder that cannot be used keep it from opening.
 //! - A damaged segment is never changed or deleted before `journal repair`, which keeps the original too.
+//! - An append succeeds only if, after its sync, the segment's path leads to the file that was synced: a process that starts now would find
+//!   it. A file that loses its name later is written again from its open descriptor, within about a second (`names`). A folder or lock
+//!   that is no longer the journal's own ends appending, and nothing is ever written into a folder that took the place of its own (`claim`).
 //!
 //! # The folder (0700; files 0600)
 //! | name | what | module |
@@ -22,7 +25,7 @@
 //! | `held/<sequence, 20 digits>` | a record that no topic took | `held` |
 //! | `held/released` | how many of these a topic took at last | `held` |
 //! | `memo` | what the owner wants to know again after a restart | `memo` |
-//! | `lock` | locked by the process that writes | `recovery` |
+//! | `lock` | locked by the process that writes | `claim` |
 //!
 //! Anything else in it is left alone, such as the socket on which the journal's owner listens.
 //!
@@ -30,11 +33,14 @@
 //! Appends wait in a bounded queue; the writer thread takes what waits, writes and syncs it as one group, lets readers see it and calls
 //! every `done` (`writer`). A housekeeping thread does what may wait (`housekeeping`). All that is known of the segments is in the
 //! `catalog`; each name, position and length in it is of synced bytes. After a crash `recovery` brings the folder into order; `scan`
-//! tells a torn tail from damage by the rule in `frame`.
+//! tells a torn tail from damage by the rule in `frame`. `claim` holds folder and lock, `names` looks after the files' names.
 #![warn(missing_docs, clippy::missing_errors_doc)]
+// Elsewhere this crate is empty, so that what fails there is the build script, which says what to do instead.
+#![cfg(unix)]
 
 mod bytes;
 mod catalog;
+mod claim;
 mod core;
 mod cursor;
 mod disk;
@@ -43,6 +49,7 @@ mod held;
 mod housekeeping;
 mod load;
 mod memo;
+mod names;
 pub mod outcomes;
 mod pins;
 mod queue;
@@ -70,6 +77,7 @@ pub use types::{
 
 use self::core::Core;
 use catalog::Shelf;
+use claim::{Claim, LOCK};
 use housekeeping::{Chores, Housekeeper};
 use parking_lot::Mutex;
 use queue::Queue;
@@ -85,12 +93,12 @@ use writer::Writer;
 /// # Errors
 /// Where that may not be looked at.
 pub fn exists(dir: &Path) -> io::Result<bool> {
-    Ok(dir.join(recovery::LOCK).try_exists()? || dir.join(cursor::NAME).try_exists()?)
+    Ok(dir.join(LOCK).try_exists()? || dir.join(cursor::NAME).try_exists()?)
 }
 
 /// Whether another process holds the journal. Only for saying so: it takes the lock for a moment, and nothing follows from a `false`.
-pub fn is_locked(storage: &dyn storage::Storage, dir: &Path) -> bool {
-    matches!(recovery::lock(storage, dir), Err(OpenError::Locked { .. }))
+pub fn is_locked(storage: &Arc<dyn storage::Storage>, dir: &Path) -> bool {
+    matches!(Claim::take(storage, dir), Err(OpenError::Locked { .. }))
 }
 
 /// The journal, open for writing. Cheap to clone; the last clone dropped closes it.
@@ -135,7 +143,8 @@ impl Journal {
         options: Options,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, OpenError> {
-        let shelf = Arc::new(Shelf::new(storage, options.dir.clone(), observer));
+        let claim = Arc::new(Claim::take(&storage, &options.dir)?);
+        let shelf = Arc::new(Shelf::claimed(&claim, options.dir.clone(), observer));
         let recovered = recovery::recover(&shelf)?;
         let bytes = options.segment_bytes;
         let spares = Spares::adopt(&shelf, &recovered.folder, bytes, options.spare_segments);
@@ -151,7 +160,7 @@ impl Journal {
             pins: pins::Pins::default(),
             chores: Chores::new(),
             storable: Mutex::new(Ok(())),
-            lock: Mutex::new(Some(recovered.lock)),
+            claim,
             options,
         });
         let dir = core.options.dir.clone();
@@ -284,6 +293,14 @@ impl Journal {
         self.tend();
         let shelf = &self.0.core.shelf;
         view::View::open(Arc::clone(&shelf.storage), &shelf.dir)
+    }
+    /// The storage that reaches this journal's folder and no other, whatever becomes of its name.
+    pub fn storage(&self) -> Arc<dyn storage::Storage> {
+        Arc::clone(&self.0.core.shelf.storage)
+    }
+    /// Whether folder and lock were in place at the last look, at most a second ago.
+    pub fn is_in_place(&self) -> bool {
+        self.0.core.claim.is_ours()
     }
     /// The ledger now.
     pub fn ledger(&self) -> Ledger {

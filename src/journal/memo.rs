@@ -7,7 +7,7 @@
 //! It is knowledge, not data: one that is missing or damaged counts as empty, and one that cannot be written is told once.
 use super::bytes::u32_at;
 use super::core::Core;
-use super::storage::{Access, Storage, patiently, replace};
+use super::storage::{Access, Identity, Storage, patiently, replace};
 use parking_lot::Mutex;
 use std::io;
 use std::path::Path;
@@ -34,6 +34,8 @@ pub(super) struct Memo {
 struct Inner {
     /// What the file holds.
     kept: Vec<u8>,
+    /// Which file that is.
+    identity: Option<Identity>,
     source: Option<Source>,
     looked: Instant,
     /// Said once, not every time.
@@ -54,6 +56,7 @@ impl Memo {
         };
         let inner = Inner {
             kept,
+            identity: named(storage, &path),
             source: None,
             looked: Instant::now(),
             said: false,
@@ -82,12 +85,15 @@ impl Memo {
         let Some(bytes) = inner.source.as_ref().map(|source| source()) else {
             return;
         };
-        if bytes == inner.kept {
+        let (storage, path) = (&*core.shelf.storage, core.shelf.dir.join(NAME));
+        // Where it was deleted or replaced it is written again.
+        let is_there = || !core.claim.is_ours() || named(storage, &path) == inner.identity;
+        if bytes == inner.kept && is_there() {
             return;
         }
-        let path = core.shelf.dir.join(NAME);
-        match write(&*core.shelf.storage, &path, &bytes) {
+        match write(storage, &path, &bytes) {
             Ok(()) => {
+                inner.identity = named(storage, &path);
                 inner.kept = bytes;
                 inner.said = false;
             }
@@ -98,6 +104,10 @@ impl Memo {
             }
         }
     }
+}
+
+fn named(storage: &dyn Storage, path: &Path) -> Option<Identity> {
+    storage.named(path).ok().flatten()
 }
 
 fn write(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -6,6 +6,7 @@
 use super::Sequence;
 use super::bytes::{u32_at, u64_at};
 use super::catalog::Shelf;
+use super::names::is_named;
 use super::storage::{Access, Storage, StorageFile};
 use std::io;
 use std::ops::Range;
@@ -95,8 +96,12 @@ impl Logs {
     }
 
     fn append(&mut self, shelf: &Shelf, base: Sequence, entries: &[u8]) -> io::Result<()> {
+        let is_there = |file: &Arc<dyn StorageFile>| {
+            let identity = file.identity();
+            identity.is_ok_and(|own| is_named(&*shelf.storage, &shelf.dir.join(name(base)), own))
+        };
         let (file, end) = match self.open.take() {
-            Some((open, file, end)) if open == base => (file, end),
+            Some((open, file, end)) if open == base && is_there(&file) => (file, end),
             _ => open(&*shelf.storage, &shelf.dir, base)?,
         };
         file.write_at(entries, end)?;

@@ -193,7 +193,7 @@ impl Reader {
 
     /// Opens the segment in which `next` should stand.
     fn enter(&mut self) -> io::Result<Option<Found>> {
-        let (header, end, limit, path) = {
+        let (header, end, limit, path, kept) = {
             let catalog = self.shelf.catalog.lock();
             let Some(segment) = catalog.locate(self.next) else {
                 return Ok(Some(
@@ -211,9 +211,20 @@ impl Reader {
                 return self.look_again(&segment, limit).map(|()| None);
             }
             let path = self.shelf.dir.join(&segment.name);
-            (header, segment.end, limit(&catalog, header.base), path)
+            let kept = segment.kept.clone();
+            (
+                header,
+                segment.end,
+                limit(&catalog, header.base),
+                path,
+                kept,
+            )
         };
-        let open = || self.shelf.storage.open(&path, Access::Read);
+        // What this process wrote it need not find again: the file may have lost its name.
+        let open = || match &kept {
+            Some(kept) => Ok(Arc::clone(&kept.file)),
+            None => self.shelf.storage.open(&path, Access::Read),
+        };
         let opened = if self.patient {
             self.failures = PATIENCE;
             patiently(open)

@@ -1,7 +1,7 @@
 //! Opening a journal: what to do with what the last run left behind.
 //!
 //! In this order, each step harmless if a crash follows it:
-//! 1. The lock. Only a lock held by somebody else, a newer format, or a folder that cannot be used at all refuses to start.
+//! 1. The locks (`claim`). Only a lock held by somebody else, a newer format, or a folder that cannot be used at all refuses to start.
 //! 2. Leftovers of work that was cut short are removed.
 //! 3. Unsealed segments without records are removed; those with a torn tail are cut there, and sealed. Nothing is ever appended to a segment of a former run.
 //! 4. Damaged segments get another name (`.damaged`), their contents untouched; their good records are read on. So do files that have a segment's name
@@ -13,14 +13,11 @@ use super::cursor::{Cursor, Slot};
 use super::held::Held;
 use super::load::{self, Folder, Loaded, Verdict};
 use super::memo::Memo;
-use super::storage::{Access, Lock, Storage, patiently};
+use super::storage::{Access, Storage, patiently};
 use super::{OpenError, Progress, Sequence, frame, held, outcomes, segment};
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
-
-/// The lock file's name.
-pub(super) const LOCK: &str = "lock";
 
 /// What an opened journal starts from.
 pub(super) struct Recovered {
@@ -28,24 +25,11 @@ pub(super) struct Recovered {
     pub held: Held,
     pub memo: Memo,
     pub folder: Folder,
-    pub lock: Box<dyn Lock>,
 }
 
-/// Takes the lock, creating the folder where it is missing.
-pub(super) fn lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn Lock>, OpenError> {
-    let path = dir.join(LOCK);
-    storage.create_dir(dir).map_err(failed(dir))?;
-    match storage.lock(&path) {
-        Ok(lock) => Ok(lock),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(OpenError::Locked { path }),
-        Err(error) => Err(failed(&path)(error)),
-    }
-}
-
-/// Does all of the above; fills the shelf's catalog.
+/// Does all of the above; fills the shelf's catalog. The folder must have been claimed.
 pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
     let (storage, dir) = (&*shelf.storage, shelf.dir.as_path());
-    let lock = lock(storage, dir)?;
     let folder = load::folder(storage, dir)?;
     let (mut slot, warning) = progress(storage, dir, &folder)?;
     slot.identity = match folder.identity {
@@ -98,16 +82,7 @@ pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
         held,
         memo,
         folder,
-        lock,
     })
-}
-
-fn failed(path: &Path) -> impl Fn(io::Error) -> OpenError {
-    let path = path.to_owned();
-    move |source| OpenError::Io {
-        path: path.clone(),
-        source,
-    }
 }
 
 /// The cursor, or what stands in for a lost one; and what to say about it.

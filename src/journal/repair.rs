@@ -4,6 +4,7 @@
 //! (`.damaged.bak`). A crash in between leaves both, and the next start prefers the repaired one. What is lost stands in the new
 //! segment as frames that say so, so that readers tell an acknowledged loss from a new one.
 use super::catalog::Shelf;
+use super::claim::Claim;
 use super::frame::{self, Kind, Meta};
 use super::load::{self, ASIDE, Loaded};
 use super::reader::{Next, Reader};
@@ -54,7 +55,9 @@ pub fn repair(storage: Arc<dyn Storage>, dir: &Path) -> Result<Repair, OpenError
     storage.list(dir).map_err(failed)?;
     let notes = Arc::new(Notes::default());
     let observer: Arc<dyn Observer> = Arc::clone(&notes) as _;
-    let shelf = Shelf::new(Arc::clone(&storage), dir.to_owned(), observer);
+    let claim = Arc::new(Claim::take(&storage, dir)?);
+    let storage = Arc::clone(claim.storage());
+    let shelf = Shelf::claimed(&claim, dir.to_owned(), observer);
     let recovered = recovery::recover(&shelf)?;
     if !recovered.held.is_known() {
         // What is held would be written off.

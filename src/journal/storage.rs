@@ -28,6 +28,24 @@ pub enum Access {
     Write,
 }
 
+/// Tells files and folders apart, whatever their names: two of the same identity are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The filesystem's number.
+    pub device: u64,
+    /// The file's number in it. It is given to no other file for as long as this one is open.
+    pub inode: u64,
+}
+
+/// What [`Storage::bind`] gives.
+pub struct Binding {
+    /// The folder that was bound.
+    pub folder: Identity,
+    /// The storage in which everything at or below its path is this very folder, whatever becomes of its name. `None` where the system
+    /// can reach a folder by its name alone.
+    pub storage: Option<Arc<dyn Storage>>,
+}
+
 /// A filesystem and a clock.
 ///
 /// # Errors
@@ -52,6 +70,14 @@ pub trait Storage: Send + Sync + 'static {
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
     /// Takes the exclusive lock that a file stands for (created where missing); `WouldBlock` where anyone holds it, this process included.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+    /// Takes the same kind of lock on a folder itself, which holds though the lock file is deleted. `WouldBlock` where anyone holds it;
+    /// any other error means that this filesystem has no such locks.
+    fn lock_folder(&self, dir: &Path) -> io::Result<Box<dyn Lock>>;
+    /// Holds on to the folder that has this name now.
+    fn bind(&self, dir: &Path) -> io::Result<Binding>;
+    /// What a process that starts now would find under this name; `None` where it would find nothing. A symbolic link as the last part
+    /// of the path is not followed; `folder/.` follows it.
+    fn named(&self, path: &Path) -> io::Result<Option<Identity>>;
     /// Milliseconds since 1970.
     fn now_millis(&self) -> u64;
     /// A number that nobody can foresee.
@@ -59,7 +85,10 @@ pub trait Storage: Send + Sync + 'static {
 }
 
 /// A lock, given back when dropped.
-pub trait Lock: Send + Sync {}
+pub trait Lock: Send + Sync {
+    /// The file or folder that is locked.
+    fn identity(&self) -> Identity;
+}
 
 /// An open file. Positions are absolute, in bytes: no state is shared between its users.
 ///
@@ -79,6 +108,8 @@ pub trait StorageFile: Send + Sync {
     /// milliseconds between an error of the filesystem and its turning read-only: after the next mount zeros stand there. Bytes in
     /// place of others that are safe need no such entry, and no confirmation. Costs about half a sync.
     fn confirm(&self) -> io::Result<()>;
+    /// Which file this is, whatever its name.
+    fn identity(&self) -> io::Result<Identity>;
     /// Length in bytes.
     fn length(&self) -> io::Result<u64>;
     /// Cuts or extends the file (with zeros).
@@ -139,4 +170,57 @@ pub fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Result<(
         storage.sync_dir(dir)?;
     }
     file.confirm()
+}
+
+/// Files are copied by this much at a time.
+const PIECE: u64 = 1 << 20;
+
+/// Gives the contents of an open file that has lost its name that name again: a copy of its first `length` bytes, in a file of `size`
+/// bytes, durable on return. Another file that has the name meanwhile is kept under a third one.
+///
+/// # Errors
+/// What the storage says where the copy cannot be written, or the open file not be read.
+pub fn restore(
+    storage: &dyn Storage,
+    file: &dyn StorageFile,
+    path: &Path,
+    length: u64,
+    size: u64,
+) -> io::Result<Arc<dyn StorageFile>> {
+    let temporary = path.with_extension("tmp");
+    let copied = storage.create(&temporary, size).and_then(|copy| {
+        let mut piece = vec![0; PIECE.min(length) as usize];
+        let mut position = 0;
+        while position < length {
+            piece.truncate((length - position).min(PIECE) as usize);
+            if patiently(|| file.read_at(&mut piece, position))? != piece.len() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            copy.write_at(&piece, position)?;
+            position += piece.len() as u64;
+        }
+        copy.sync_data()?;
+        if storage.named(path)?.is_some() {
+            let mut aside = path.as_os_str().to_owned();
+            aside.push(format!(".{}.replaced", storage.now_millis()));
+            storage.rename(path, Path::new(&aside))?;
+        }
+        storage.rename(&temporary, path)?;
+        Ok(copy)
+    });
+    let copy = match copied {
+        Ok(copy) => copy,
+        Err(error) => {
+            // Best effort: the next attempt overwrites a leftover.
+            let _ = storage.remove(&temporary);
+            return Err(error);
+        }
+    };
+    let synced = path.parent().map_or(Ok(()), |dir| storage.sync_dir(dir));
+    if let Err(error) = synced.and_then(|()| copy.confirm()) {
+        // Its name may not last: the next attempt makes another copy.
+        let _ = storage.remove(path);
+        return Err(error);
+    }
+    Ok(copy)
 }

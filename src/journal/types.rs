@@ -58,6 +58,9 @@ pub enum AppendError {
     /// Writing or syncing failed, also on a fresh segment.
     #[error("writing to the journal failed")]
     Storage,
+    /// The journal's folder or its lock is no longer its own: what is stored might be found by nobody.
+    #[error("the journal's folder or lock was moved, deleted or replaced")]
+    Displaced,
     /// The journal is closed or closing.
     #[error("the journal is closing")]
     Closed,
@@ -135,7 +138,7 @@ pub struct Status {
     pub free_bytes: u64,
     /// Whether `free_bytes` is under the low-water mark.
     pub low_water: bool,
-    /// Segments set aside with damage, and gaps where a segment is missing.
+    /// Segments set aside with damage, and gaps where a segment is missing; one more while folder or lock are not the journal's own.
     pub damaged_segments: u64,
     /// Whether an append would be tried, and why the last one failed if it did.
     pub storable: Result<(), AppendError>,

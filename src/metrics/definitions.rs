@@ -52,7 +52,7 @@ definitions! {
     "journal_bytes" gauge [] "Bytes of the journal on disk.";
     "journal_free_bytes" gauge [] "Free bytes of the journal's filesystem.";
     "journal_low_water_bytes" gauge [] "Free bytes under which the alarm is raised.";
-    "journal_damaged_segments" gauge [] "Segments of the journal that are damaged or missing.";
+    "journal_damaged_segments" gauge [] "Segments of the journal that are damaged or missing; one more while its folder or lock was moved, deleted or replaced.";
     "last_accepted_timestamp_seconds" gauge ["app"] "When the app's latest delivery was accepted; survives restarts.";
     "records_published_total" counter ["topic", "event"] "Deliveries whose record Kafka acknowledged on its topic, each once while the process runs.";
     "records_republished_total" counter [] "Of these, records handed to an earlier producer too: they may stand in the topic twice, with one id.";

@@ -3,7 +3,7 @@
 //! librdkafka would report a missing topic only after 30 s, a topic deleted under it not at all, and brokers that cannot be
 //! reached never (its records wait for ever, as they should). So the publisher asks for itself: before the first record of a
 //! topic, and when nothing was reported for a while though records are in flight.
-use super::kafka::Probe;
+use super::kafka::{Client, Probe};
 use super::line::{Carry, Line, Rest, still};
 use super::prepare::Verdict;
 use super::recovery::Trouble;
@@ -47,9 +47,6 @@ impl Line {
         let quarantined = carry.record.quarantined;
         let pause = match self.ask(&topic, FIRST_CONNECTION) {
             Probe::Usable { .. } => {
-                if quarantined.is_some() {
-                    self.no_quarantine_since = None;
-                }
                 self.carry = Some(carry);
                 return Rest::No;
             }
@@ -76,7 +73,7 @@ impl Line {
 
     /// Whether the quarantine topic has been missing or forbidden for so long that its records are held instead: one bad
     /// delivery must not stop the line, only because nobody has made a place for it.
-    fn quarantine_is_given_up(&mut self) -> bool {
+    pub(super) fn quarantine_is_given_up(&mut self) -> bool {
         let since = *self.no_quarantine_since.get_or_insert_with(Instant::now);
         since.elapsed() >= self.settings.timings.stall
     }
@@ -186,6 +183,10 @@ impl Line {
             }
         }
         let in_flight = self.window.sent();
+        if let Some(words) = self.client.as_ref().and_then(Client::not_as_advertised) {
+            self.report_failure(FailureReason::NoBroker, "brokers", &words);
+            return;
+        }
         if short > 0 {
             self.report_failure(
                 FailureReason::NotEnoughReplicas,

@@ -3,9 +3,12 @@
 //! Guarantees: every record handed over is reported exactly once to the inbox, under the client's epoch, at the latest while
 //! the client is dropped (which purges what is left). Nothing here decides anything: codes are passed on as they are.
 use super::inbox::{Inbox, Report};
+use super::policy::Questions;
+use super::properties::{self, Masks};
 use super::sink::Sink;
 use super::statistics;
 use super::throttle::Throttle;
+use super::tokens::{Registration, Tokens};
 use super::verdict::{Class, FailureReason, classify};
 use crate::domain::delivery::Millis;
 use crate::domain::record::Record;
@@ -26,6 +29,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Health {
     brokers_up: AtomicUsize,
     last_error: Mutex<Option<(Code, String)>>,
+    unreachable: Mutex<Vec<String>>,
 }
 
 const UNKNOWN: usize = usize::MAX;
@@ -37,6 +41,11 @@ impl Health {
             UNKNOWN => None,
             count => Some(count),
         }
+    }
+
+    /// The addresses that brokers advertise, where none of them can be reached though a bootstrap server can.
+    pub fn unreachable(&self) -> Vec<String> {
+        self.unreachable.lock().clone()
     }
 
     /// The last error of a connection, in librdkafka's words.
@@ -52,10 +61,13 @@ pub struct Context {
     sink: Arc<dyn Sink>,
     health: Arc<Health>,
     throttle: Arc<Throttle>,
+    masks: Masks,
+    tokens: Option<Arc<Tokens>>,
 }
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let message = &*self.masks.mask(message);
         match level {
             // Fatal errors are told with what is done about them.
             _ if facility == "FATAL" => {
@@ -89,6 +101,7 @@ impl ClientContext for Context {
             if statistics.brokers_up > 0 {
                 self.health.last_error.lock().take();
             }
+            *self.health.unreachable.lock() = statistics::unreachable(json);
             self.sink.brokers_up(statistics.brokers_up);
             self.sink.statistics(statistics);
         }
@@ -103,8 +116,14 @@ impl ClientContext for Context {
             self.sink.brokers_up(0);
             return;
         }
+        if code == Code::Authentication
+            && let Some(tokens) = &self.tokens
+        {
+            tokens.refused();
+        }
+        let reason = self.masks.mask(reason);
         tracing::debug!("librdkafka: {code:?}: {reason}");
-        *self.health.last_error.lock() = Some((code, reason.to_owned()));
+        *self.health.last_error.lock() = Some((code, reason.into_owned()));
     }
 }
 
@@ -175,6 +194,20 @@ pub struct Surroundings {
     pub sink: Arc<dyn Sink>,
     /// Keeps the log readable.
     pub throttle: Arc<Throttle>,
+    /// Keeps it free of secrets.
+    pub masks: Masks,
+    /// Tokens to log in with, where the properties ask for them.
+    pub tokens: Option<Arc<Tokens>>,
+}
+
+/// Starts fetching tokens, where effective properties ask for them.
+pub fn tokens(
+    properties: &BTreeMap<String, String>,
+    throttle: &Arc<Throttle>,
+) -> std::io::Result<Option<Arc<Tokens>>> {
+    let oidc = properties::oidc(properties);
+    let tokens = oidc.map(|oidc| Tokens::start(oidc, Arc::clone(throttle)));
+    Ok(tokens.transpose()?.map(Arc::new))
 }
 
 impl Surroundings {
@@ -187,7 +220,7 @@ impl Surroundings {
         } else {
             RDKafkaLogLevel::Info
         });
-        for (name, value) in &self.properties {
+        for (name, value) in properties::for_librdkafka(&self.properties) {
             config.set(name, value);
         }
         config.set("bootstrap.servers", &self.brokers);
@@ -208,6 +241,11 @@ impl Surroundings {
 }
 
 pub struct Client {
+    /// Goes before the producer.
+    _tokens: Option<Registration>,
+    /// They go before the producer, too.
+    pub(super) questions: Questions,
+    tokens: Option<Arc<Tokens>>,
     producer: ThreadedProducer<Context>,
     health: Arc<Health>,
 }
@@ -222,6 +260,7 @@ impl Client {
         let health = Arc::new(Health {
             brokers_up: AtomicUsize::new(UNKNOWN),
             last_error: Mutex::new(None),
+            unreachable: Mutex::default(),
         });
         let context = Context {
             epoch,
@@ -229,11 +268,24 @@ impl Client {
             sink: Arc::clone(&surroundings.sink),
             health: Arc::clone(&health),
             throttle: Arc::clone(&surroundings.throttle),
+            masks: surroundings.masks.clone(),
+            tokens: surroundings.tokens.clone(),
         };
-        let producer = config
+        let producer: ThreadedProducer<Context> = config
             .create_with_context(context)
-            .map_err(|error| error.to_string())?;
-        Ok(Self { producer, health })
+            .map_err(|error| surroundings.masks.mask(&error.to_string()).into_owned())?;
+        let registration = surroundings.tokens.as_ref().map(|tokens| {
+            // SAFETY: fields are dropped in their order, so the registration goes before the producer.
+            unsafe { tokens.register(producer.client().native_ptr()) }
+        });
+        Ok(Self {
+            _tokens: registration,
+            // SAFETY: as above.
+            questions: unsafe { Questions::new(producer.client().native_ptr()) },
+            tokens: surroundings.tokens.clone(),
+            producer,
+            health,
+        })
     }
 
     /// Hands a record over; a report follows if, and only if, it is taken.
@@ -296,12 +348,30 @@ impl Client {
         Probe::Usable { short }
     }
 
+    /// What is wrong where bootstrap servers answer, and no broker can be reached at the address that it advertises.
+    pub fn not_as_advertised(&self) -> Option<String> {
+        let addresses = self.health.unreachable();
+        (!addresses.is_empty()).then(|| {
+            format!(
+                "a bootstrap server answers, but the addresses that the brokers advertise ({}) cannot be reached from here; open the \
+                 way to them, or correct advertised.listeners at the brokers",
+                addresses.join(", ")
+            )
+        })
+    }
+
     /// Why there is no metadata.
     fn unreachable(&self, error: &KafkaError) -> Probe {
+        if let Some(words) = self.tokens.as_ref().and_then(|tokens| tokens.trouble()) {
+            return Probe::Unusable(FailureReason::Authentication, words);
+        }
         if let Some((code, words)) = self.health.last_error()
             && let Class::Failure(FailureReason::Authentication) = classify(code, 0)
         {
             return Probe::Unusable(FailureReason::Authentication, words);
+        }
+        if let Some(words) = self.not_as_advertised() {
+            return Probe::Unusable(FailureReason::NoBroker, words);
         }
         let words = match self.health.last_error() {
             Some((_, words)) => words,
@@ -313,6 +383,11 @@ impl Client {
             _ => FailureReason::NoBroker,
         };
         Probe::Unusable(reason, words)
+    }
+
+    /// librdkafka's own handle, alive as long as this.
+    pub(super) fn native_ptr(&self) -> *mut rdkafka::bindings::rd_kafka_t {
+        self.producer.client().native_ptr()
     }
 
     /// What is known of its connections.

@@ -10,6 +10,7 @@ use super::held::HeldRetry;
 use super::in_flight::{Bounds, InFlight};
 use super::inbox::{Inbox, Report};
 use super::kafka::{Client, Surroundings};
+use super::policy::Policies;
 use super::prepare::Verdict;
 use super::recovery::{Backoff, Round, Trouble};
 use super::sink::Sink;
@@ -81,6 +82,7 @@ pub(super) struct Line {
     pub(super) condemned: usize,
 
     pub(super) usable: HashSet<String>,
+    pub(super) policies: Policies,
     pub(super) to_probe: VecDeque<String>,
     pub(super) probe_at: Option<Instant>,
     pub(super) probe_patience: Duration,
@@ -143,6 +145,7 @@ impl Line {
             suspects: Vec::new(),
             condemned: 0,
             usable: HashSet::new(),
+            policies: Policies::default(),
             to_probe: VecDeque::new(),
             probe_at: None,
             probe_patience: PROBE,
@@ -278,6 +281,7 @@ impl Line {
         self.probe_ahead();
         self.look_for_a_stall();
         self.retry_held();
+        self.watch_policies();
     }
 
     /// Whether to leave: told to, and there is nothing left that could be done in time.

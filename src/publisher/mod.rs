@@ -31,6 +31,8 @@ pub mod in_flight;
 mod inbox;
 mod kafka;
 mod line;
+mod oidc;
+mod policy;
 mod prepare;
 pub mod properties;
 mod recovery;
@@ -39,6 +41,7 @@ mod settle;
 pub mod sink;
 mod statistics;
 pub mod throttle;
+mod tokens;
 mod topics;
 pub mod verdict;
 
@@ -51,6 +54,7 @@ use control::Control;
 use inbox::Inbox;
 use kafka::Surroundings;
 use line::Line;
+use properties::Masks;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -149,17 +153,24 @@ impl Publisher {
         settings: PublisherSettings,
         sink: Arc<dyn Sink>,
     ) -> Result<Self, StartError> {
-        let properties =
-            properties::effective(&settings.kafka.properties).map_err(StartError::Properties)?;
+        let properties = properties::effective(
+            &settings.kafka.properties,
+            settings.record.instance.as_deref(),
+        )
+        .map_err(StartError::Properties)?;
+        let throttle = Arc::new(Throttle::new(settings.timings.repeat_log));
+        let tokens = kafka::tokens(&properties, &throttle).map_err(StartError::Thread)?;
         let inbox = Arc::new(Inbox::default());
         let control = Arc::new(Control::default());
         let surroundings = Surroundings {
             brokers: settings.kafka.brokers.clone(),
+            masks: Masks::of(&properties),
+            tokens,
             properties,
             window: u64::try_from(settings.window).unwrap_or(u64::MAX).max(1),
             inbox: Arc::clone(&inbox),
             sink,
-            throttle: Arc::new(Throttle::new(settings.timings.repeat_log)),
+            throttle,
         };
         let (alive, finished) = channel();
         let thread = {

@@ -2,7 +2,15 @@
 //!
 //! Guarantees: the result names every property once, under one spelling (rdkafka hands properties over in random order, so two
 //! spellings of one property would win at random); nothing in it voids the promise that what was accepted reaches Kafka in
-//! order; librdkafka has accepted it as a whole, so that a start does not fail later on what a check could have said.
+//! order; librdkafka has accepted it as a whole, and it can work as far as that shows without a connection (`security`), so that
+//! a start does not fail later on what a check could have said. **No problem repeats any part of a value**: values hold passwords,
+//! and what stands where a name belongs may be the rest of a password with a comma (`words`).
+mod security;
+mod words;
+
+pub use words::{Entry, Masks, entries, unknown};
+
+use super::oidc::{self, Oidc};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseProducer;
@@ -14,7 +22,6 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("acks", "all"),
     // A missing topic is an error to be told, not one to be papered over with the broker's default partitions.
     ("allow.auto.create.topics", "false"),
-    ("client.id", "icr-bridge"),
     ("compression.type", "lz4"),
     ("enable.gapless.guarantee", "true"),
     ("enable.idempotence", "true"),
@@ -30,6 +37,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("queue.buffering.max.kbytes", "16384"),
     // The default of 10 s would delay recovery by as much.
     ("reconnect.backoff.max.ms", "1000"),
+    // As in the Java client. librdkafka's 30 s pass before the next address of a name is tried where the first one is dead.
+    ("socket.connection.setup.timeout.ms", "10000"),
     ("statistics.interval.ms", "1000"),
 ];
 
@@ -55,37 +64,50 @@ const ALIASES: &[(&str, &str)] = &[
 
 /// The one spelling of a property's name.
 pub fn canonical(name: &str) -> &str {
-    // librdkafka itself drops this prefix from properties of a topic.
-    let name = name.strip_prefix("topic.").unwrap_or(name);
+    // librdkafka itself drops this prefix from properties of a topic; some names of others begin with it.
+    let own = ["topic.metadata.", "topic.blacklist"];
+    let name = match name.strip_prefix("topic.") {
+        Some(rest) if !own.iter().any(|own| name.starts_with(own)) => rest,
+        _ => name,
+    };
     ALIASES
         .iter()
         .find(|(alias, _)| *alias == name)
         .map_or(name, |(_, canonical)| canonical)
 }
 
+/// Whether librdkafka has a property of this name, or this module reads it itself.
+pub fn is_known(name: &str) -> bool {
+    let name = canonical(name);
+    if oidc::PROPERTIES.contains(&name) {
+        return true;
+    }
+    match ClientConfig::new().set(name, "").create_native_config() {
+        Ok(_) => true,
+        Err(KafkaError::ClientConfig(refusal, ..)) => {
+            refusal != RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN
+        }
+        // A NUL in the name.
+        Err(_) => false,
+    }
+}
+
 /// The properties to run with: defaults with `user`'s on top, or every problem, a sentence each. Idempotent, and connects to nothing.
-pub fn effective(user: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Vec<String>> {
+/// `instance` is the bridge's own name among several, which Kafka's operators then see too.
+pub fn effective(
+    user: &BTreeMap<String, String>,
+    instance: Option<&str>,
+) -> Result<BTreeMap<String, String>, Vec<String>> {
     let mut problems = Vec::new();
     let mut properties: BTreeMap<String, String> = BTreeMap::new();
     for (given, value) in user {
-        let name = canonical(given);
-        if let Some(problem) = forbidden(name, value) {
-            problems.push(format!("{given}: {problem}"));
+        if !is_known(given) {
+            problems.push(unknown("an entry", given));
             continue;
         }
-        if let Err(KafkaError::ClientConfig(refusal, message, _, _)) = ClientConfig::new()
-            .set(name, value)
-            .create_native_config()
-            .map(drop)
-        {
-            let unknown = refusal == RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN;
-            problems.push(if unknown && !name.contains('.') {
-                // It may be the rest of a password: hence not shown.
-                "an entry without a dot in its name is no librdkafka property; a value that contains a comma needs the file"
-                    .to_owned()
-            } else {
-                format!("{given}: librdkafka says: {message}")
-            });
+        let name = canonical(given);
+        if let Some(problem) = forbidden(name, value).or_else(|| refused(name, value)) {
+            problems.push(format!("{given}: {problem}"));
             continue;
         }
         match properties.insert(name.to_owned(), value.clone()) {
@@ -95,23 +117,43 @@ pub fn effective(user: &BTreeMap<String, String>) -> Result<BTreeMap<String, Str
             _ => {}
         }
     }
+    problems.extend(security::problems(&properties));
     for (name, value) in DEFAULTS {
         properties
             .entry((*name).to_owned())
             .or_insert_with(|| (*value).to_owned());
     }
+    properties
+        .entry("client.id".to_owned())
+        .or_insert_with(|| match instance {
+            Some(instance) => format!("icr-bridge-{instance}"),
+            None => "icr-bridge".to_owned(),
+        });
     if problems.is_empty()
         && let Err(message) = try_together(&properties)
     {
-        problems.push(format!(
-            "librdkafka refuses these properties together: {message}"
-        ));
+        problems.push(words::together(&message, &properties));
     }
     if problems.is_empty() {
         Ok(properties)
     } else {
         Err(problems)
     }
+}
+
+/// What librdkafka itself is given: all but what this bridge does in its place.
+pub(super) fn for_librdkafka(
+    properties: &BTreeMap<String, String>,
+) -> impl Iterator<Item = (&String, &String)> {
+    let ours = |name: &str| oidc::PROPERTIES.contains(&name);
+    properties.iter().filter(move |(name, _)| !ours(name))
+}
+
+/// How tokens are fetched, where effective properties ask for that.
+pub(super) fn oidc(properties: &BTreeMap<String, String>) -> Option<Oidc> {
+    Oidc::is_wanted(properties)
+        .then(|| Oidc::of(properties).ok())
+        .flatten()
 }
 
 /// The largest record that the client takes, in bytes: `message.max.bytes`, or librdkafka's default for it.
@@ -125,37 +167,53 @@ pub fn message_max_bytes(user: &BTreeMap<String, String>) -> u64 {
 }
 
 /// Why this property must not have this value; says what to do instead.
-fn forbidden(name: &str, value: &str) -> Option<&'static str> {
+fn forbidden(name: &str, value: &str) -> Option<String> {
     let yes = ["true", "t", "1"]
         .iter()
         .any(|word| word.eq_ignore_ascii_case(value));
-    match name {
+    let problem = match name {
         "acks" if !["all", "-1"].contains(&value) => {
-            Some("must stay all: with less, Kafka loses acknowledged records when a broker fails")
+            "must stay all: with less, Kafka loses acknowledged records when a broker fails"
         }
         "enable.idempotence" if !yes => {
-            Some("must stay true: without it a retry duplicates and reorders records")
+            "must stay true: without it a retry duplicates and reorders records"
         }
         "enable.gapless.guarantee" if !yes => {
-            Some("must stay true: without it a record that failed is overtaken by the next")
+            "must stay true: without it a record that failed is overtaken by the next"
         }
-        "max.in.flight.requests.per.connection" if value != "1" => Some(
-            "must stay 1: a broker takes the second batch of a new producer even where it refused the first, out of order",
-        ),
+        "max.in.flight.requests.per.connection" if value != "1" => {
+            "must stay 1: a broker takes the second batch of a new producer even where it refused the first, out of order"
+        }
         "delivery.report.only.error" if value != "false" => {
-            Some("must stay false: without reports nothing is known to be published")
+            "must stay false: without reports nothing is known to be published"
         }
-        "statistics.interval.ms" if !is_watchful(value) => Some(
-            "must be between 1 and 60000: from the statistics the bridge learns which brokers are there, and when to retry what is held",
-        ),
+        "statistics.interval.ms" if !is_watchful(value) => {
+            "must be between 1 and 60000: from the statistics the bridge learns which brokers are there, and when to retry what is held"
+        }
         "transactional.id" => {
-            Some("is not supported: the bridge does not run transactions; leave it out")
+            "is not supported: the bridge does not run transactions; leave it out"
         }
-        "bootstrap.servers" => Some("is set by the setting for the brokers; leave it out here"),
+        "bootstrap.servers" => "is set by the setting for the brokers; leave it out here",
         "test.mock.num.brokers" => {
-            Some("would publish to a cluster that exists in memory only; leave it out")
+            "would publish to a cluster that exists in memory only; leave it out"
         }
-        _ => None,
+        _ => return None,
+    };
+    Some(problem.to_owned())
+}
+
+/// Why librdkafka does not take this value, without the value.
+fn refused(name: &str, value: &str) -> Option<String> {
+    if let Some(problem) = security::choice(name, value) {
+        return Some(problem);
+    }
+    if oidc::PROPERTIES.contains(&name) {
+        return None;
+    }
+    match ClientConfig::new().set(name, value).create_native_config() {
+        Ok(_) => None,
+        Err(KafkaError::ClientConfig(_, message, _, _)) => Some(words::of_one(&message)),
+        Err(_) => Some("has a value with a NUL character; remove it".to_owned()),
     }
 }
 
@@ -169,7 +227,7 @@ fn is_watchful(milliseconds: &str) -> bool {
 fn try_together(properties: &BTreeMap<String, String>) -> Result<(), String> {
     let mut config = ClientConfig::new();
     config.set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
-    for (name, value) in properties {
+    for (name, value) in for_librdkafka(properties) {
         config.set(name, value);
     }
     config.set("statistics.interval.ms", "0");
@@ -183,107 +241,4 @@ fn try_together(properties: &BTreeMap<String, String>) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(pairs: &[(&str, &str)]) -> Result<BTreeMap<String, String>, Vec<String>> {
-        effective(
-            &pairs
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-        )
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_the_design() {
-        let properties = with(&[]).unwrap();
-        assert_eq!(properties["acks"], "all");
-        assert_eq!(properties["message.timeout.ms"], "0");
-        assert_eq!(properties["enable.idempotence"], "true");
-        assert_eq!(properties["partitioner"], "murmur2_random");
-    }
-
-    #[test]
-    fn what_is_effective_stays_so_when_asked_again() {
-        let once = with(&[("delivery.timeout.ms", "60000"), ("topic.acks", "-1")]).unwrap();
-        assert_eq!(effective(&once).unwrap(), once);
-    }
-
-    #[test]
-    fn an_alias_overrides_the_default_under_its_canonical_name() {
-        let properties = with(&[
-            ("delivery.timeout.ms", "60000"),
-            ("queue.buffering.max.ms", "50"),
-            ("compression.codec", "zstd"),
-        ])
-        .unwrap();
-        assert_eq!(properties["message.timeout.ms"], "60000");
-        assert_eq!(properties["linger.ms"], "50");
-        assert_eq!(properties["compression.type"], "zstd");
-        assert!(!properties.contains_key("delivery.timeout.ms"));
-        assert!(!properties.contains_key("compression.codec"));
-    }
-
-    #[test]
-    fn two_names_of_one_property_must_agree() {
-        assert!(with(&[("linger.ms", "5"), ("queue.buffering.max.ms", "5")]).is_ok());
-        let problems = with(&[("linger.ms", "5"), ("queue.buffering.max.ms", "6")]).unwrap_err();
-        assert_eq!(problems.len(), 1);
-        assert!(problems[0].contains("linger.ms"), "{problems:?}");
-    }
-
-    #[test]
-    fn what_would_void_the_promise_is_refused_and_every_problem_is_told_at_once() {
-        let problems = with(&[
-            ("request.required.acks", "1"),
-            ("enable.idempotence", "false"),
-            ("enable.gapless.guarantee", "false"),
-            ("delivery.report.only.error", "true"),
-            ("transactional.id", "x"),
-            ("max.in.flight", "5"),
-            ("metadata.broker.list", "elsewhere:9092"),
-            ("test.mock.num.brokers", "3"),
-            ("no.such.property", "1"),
-        ])
-        .unwrap_err();
-        assert_eq!(problems.len(), 9, "{problems:#?}");
-        assert!(
-            problems
-                .iter()
-                .any(|p| p.contains("No such configuration property: \"no.such.property\"")),
-            "{problems:#?}"
-        );
-    }
-
-    #[test]
-    fn statistics_cannot_be_turned_off_or_made_rare() {
-        for value in ["0", "00", "60001", "0x0", "never", ""] {
-            let problems = with(&[("statistics.interval.ms", value)]).unwrap_err();
-            assert!(
-                problems[0].contains("between 1 and 60000"),
-                "{value}: {problems:?}"
-            );
-        }
-        for value in ["1", "100", "60000"] {
-            with(&[("statistics.interval.ms", value)]).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_contradiction_is_told_in_librdkafkas_own_words() {
-        let problems = with(&[("retries", "0")]).unwrap_err();
-        assert!(problems[0].contains("retries"), "{problems:?}");
-    }
-
-    #[test]
-    fn tls_and_sasl_with_scram_are_built_in() {
-        with(&[
-            ("security.protocol", "SASL_SSL"),
-            ("sasl.mechanism", "SCRAM-SHA-512"),
-            ("sasl.username", "u"),
-            ("sasl.password", "p"),
-        ])
-        .unwrap();
-    }
-}
+mod tests;

@@ -116,7 +116,19 @@ impl Line {
                 self.trouble_with(FailureReason::RecordRefused, &topic, code);
             }
             Class::Bystander => self.trouble_with(FailureReason::Other, &topic, code),
-            Class::Failure(reason) => self.trouble_with(reason, &topic, code),
+            Class::Failure(reason) => {
+                // Metadata may be read where writing is forbidden: the gate is open, and the record comes back.
+                if let Some(why) = entry.quarantined
+                    && matches!(
+                        reason,
+                        FailureReason::Unauthorized | FailureReason::UnknownTopic
+                    )
+                    && self.quarantine_is_given_up()
+                {
+                    self.pronounce(sequence, Verdict::Hold(why), &topic);
+                }
+                self.trouble_with(reason, &topic, code);
+            }
         }
     }
 

@@ -32,7 +32,8 @@ mod walk;
 pub use tally::Group;
 pub use walk::count;
 
-use super::kafka::Surroundings;
+use super::kafka::{self, Surroundings};
+use super::properties::Masks;
 use super::sink::{Silent, Sink};
 use super::throttle::Throttle;
 use super::{Inbox, PublisherSettings, StartError, properties};
@@ -149,8 +150,11 @@ impl Replayer {
         sink: Arc<dyn Sink>,
         beside_publisher: bool,
     ) -> Result<Self, StartError> {
-        let properties =
-            properties::effective(&settings.kafka.properties).map_err(StartError::Properties)?;
+        let properties = properties::effective(
+            &settings.kafka.properties,
+            settings.record.instance.as_deref(),
+        )
+        .map_err(StartError::Properties)?;
         Ok(Self {
             journal,
             settings,
@@ -218,14 +222,21 @@ impl Replayer {
     }
 
     fn surroundings(&self) -> Surroundings {
+        let throttle = Arc::new(Throttle::new(self.settings.timings.repeat_log));
+        let tokens = kafka::tokens(&self.properties, &throttle).unwrap_or_else(|error| {
+            tracing::warn!("the replay cannot fetch tokens for Kafka: no thread: {error}");
+            None
+        });
         Surroundings {
+            masks: Masks::of(&self.properties),
+            tokens,
             brokers: self.settings.kafka.brokers.clone(),
             properties: self.properties.clone(),
             window: 1,
             inbox: Arc::new(Inbox::default()),
             // What is said of connections and failures is said of the publisher's.
             sink: Arc::new(Silent),
-            throttle: Arc::new(Throttle::new(self.settings.timings.repeat_log)),
+            throttle,
         }
     }
 }

@@ -68,6 +68,7 @@ impl Line {
                 }
                 .encode(&mut self.encoded);
                 self.sink.quarantined(reason);
+                self.no_quarantine_since = None;
                 Done::Quarantined
             }
         };

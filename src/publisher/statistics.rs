@@ -20,6 +20,8 @@ struct Raw {
 #[serde(default)]
 struct Broker {
     nodeid: i64,
+    /// `host:port`, as the broker advertises it.
+    nodename: String,
     state: String,
     txerrs: i64,
     txretries: i64,
@@ -70,6 +72,23 @@ pub fn parse(json: &[u8]) -> Option<Statistics> {
     })
 }
 
+/// The addresses that brokers advertise (`advertised.listeners`), where none of them can be reached though a bootstrap server can.
+pub fn unreachable(json: &[u8]) -> Vec<String> {
+    let raw: Raw = serde_json::from_slice(json).unwrap_or_default();
+    let up = |broker: &Broker| broker.state == "UP";
+    let (learned, bootstrap): (Vec<_>, Vec<_>) =
+        raw.brokers.values().partition(|broker| broker.nodeid >= 0);
+    if learned.iter().any(|broker| up(broker)) || !bootstrap.iter().any(|broker| up(broker)) {
+        return Vec::new();
+    }
+    let mut names: Vec<_> = learned
+        .into_iter()
+        .map(|broker| broker.nodename.clone())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
 fn count(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
@@ -90,6 +109,25 @@ mod tests {
         assert_eq!(statistics.request_retries, 3);
         assert_eq!(statistics.round_trip_mean, 0.0015);
         assert!(parse(b"no json").is_none());
+    }
+
+    #[test]
+    fn advertised_addresses_are_to_blame_only_where_none_of_them_is_reached_and_a_bootstrap_server_is()
+     {
+        let json = |bootstrap: &str, first: &str| {
+            let json = serde_json::json!({"brokers": {
+                "kafka:9092/bootstrap": {"nodeid": -1, "nodename": "kafka:9092", "state": bootstrap},
+                "10.0.0.1:9092/1": {"nodeid": 1, "nodename": "10.0.0.1:9092", "state": first},
+                "10.0.0.2:9092/2": {"nodeid": 2, "nodename": "10.0.0.2:9092", "state": "CONNECT"},
+            }});
+            json.to_string()
+        };
+        let found = unreachable(json("UP", "TRY_CONNECT").as_bytes());
+        assert_eq!(found, ["10.0.0.1:9092", "10.0.0.2:9092"]);
+        for (bootstrap, first) in [("UP", "UP"), ("DOWN", "TRY_CONNECT")] {
+            assert_eq!(unreachable(json(bootstrap, first).as_bytes()), [""; 0]);
+        }
+        assert_eq!(unreachable(b"no json"), [""; 0]);
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub fn create(surroundings: &Surroundings, creation: Creation, topic: &str) -> R
     config.set_log_level(RDKafkaLogLevel::Emerg);
     let admin: AdminClient<DefaultClientContext> =
         config.create().map_err(|error| error.to_string())?;
+    let _tokens = surroundings.tokens.as_ref().map(|tokens| {
+        // SAFETY: declared after the client, and so dropped before it.
+        unsafe { tokens.register(admin.inner().native_ptr()) }
+    });
     let new = NewTopic::new(
         topic,
         creation.partitions,

@@ -32,15 +32,17 @@ pub fn beside(
         capacity: bytes,
         keep_for: options.retention_age.max(LEAST),
     };
+    let storage = journal.storage();
     let journal = journal.clone();
     let space = move || {
         let status = journal.status();
         Space {
+            in_place: journal.is_in_place(),
             may_grow: !status.low_water,
             starving: status.storable == Err(AppendError::DiskFull),
         }
     };
-    let ring = Ring::start(Arc::new(Disk), options, space, metrics)?;
+    let ring = Ring::start(storage, options, space, metrics)?;
     Ok(Some(Arc::new(ring)))
 }
 

@@ -22,7 +22,7 @@
 //! was torn by a crash, and one of an entry of which a part was overwritten since. So nothing need be written in any order, and no
 //! crash leaves more behind than what was not synced. An entry is removed by zeros over its first block.
 
-use crate::journal::storage::{Access, Storage, StorageFile};
+use crate::journal::storage::{Access, Storage, StorageFile, restore};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -289,6 +289,21 @@ impl Blocks {
             }
             _ => Ok(()),
         }
+    }
+
+    /// If the file has lost its name, writes it again under it from the open descriptor; whether it had to. The journal's
+    /// folder must be in place.
+    pub(super) fn renew(&mut self) -> io::Result<bool> {
+        let (Some(file), path) = (&self.file, self.dir.join(NAME)) else {
+            return Ok(false);
+        };
+        if self.storage.named(&path)? == Some(file.identity()?) {
+            return Ok(false);
+        }
+        self.storage.create_dir(&self.dir)?;
+        let length = file.length()?;
+        self.file = Some(restore(&*self.storage, &**file, &path, length, length)?);
+        Ok(true)
     }
 
     /// From now on no block at or beyond `end` is given out. Those in use can be read until [`Blocks::cut`].

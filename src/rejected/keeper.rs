@@ -106,8 +106,10 @@ impl Keeper {
         let bytes = batch.iter().map(|(_, bytes)| bytes).sum();
         let judge = |(bytes, _)| self.inner.candidate(bytes);
         let candidates: Vec<Candidate> = batch.drain(..).filter_map(judge).collect();
-        let mut failed = false;
-        if let Some(shelf) = self.inner.shelf.lock().as_mut() {
+        let mut failed = !self.space.in_place;
+        if failed {
+            self.inner.metrics.dropped.inc_by(candidates.len() as u64);
+        } else if let Some(shelf) = self.inner.shelf.lock().as_mut() {
             for candidate in &candidates {
                 match shelf.put(candidate, self.space.may_grow) {
                     Put::There => {}
@@ -130,6 +132,9 @@ impl Keeper {
     /// What is due once a second, and at the end.
     fn look_after(&mut self) {
         self.space = self.inner.space();
+        if !self.space.in_place {
+            return;
+        }
         let starving = self.space.starving;
         let mut troubles = Vec::new();
         if let Some(shelf) = self.inner.shelf.lock().as_mut() {
@@ -142,6 +147,11 @@ impl Keeper {
                     }
                     Err(error) => troubles.push(format!("cannot give way to the journal: {error}")),
                 }
+            }
+            match shelf.renew() {
+                Ok(false) => {}
+                Ok(true) => troubles.push("was deleted, renamed or replaced; it was written again from the open file".to_owned()),
+                Err(error) => troubles.push(format!("was deleted, renamed or replaced, and cannot be written again ({error}); a restart loses what is kept in it")),
             }
             let now = self.inner.storage.now_millis();
             let age = u64::try_from(self.inner.keep_for.as_millis()).unwrap_or(u64::MAX);

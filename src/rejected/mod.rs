@@ -70,6 +70,8 @@ const PORTION_BYTES: usize = 4 << 20;
 /// How much room the journal leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
+    /// Whether the journal's folder and lock are where they should be. Nothing is kept while they are not.
+    pub in_place: bool,
     /// Whether the file may grow: the disk has more free than the low-water mark.
     pub may_grow: bool,
     /// Whether the journal has no room for a delivery.

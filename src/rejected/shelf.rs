@@ -307,6 +307,14 @@ impl Shelf {
         }
     }
 
+    /// If the file has lost its name, writes it again; whether it had to.
+    ///
+    /// # Errors
+    /// What the storage says; the entries can still be read until a restart.
+    pub fn renew(&mut self) -> io::Result<bool> {
+        self.blocks.renew()
+    }
+
     /// Makes durable what was kept.
     pub fn sync(&mut self) -> io::Result<()> {
         self.blocks.sync()

@@ -18,6 +18,7 @@ mod disk_full_published;
 mod disk_low_water;
 mod disk_read_only;
 mod disk_read_only_passing;
+mod folder_replaced;
 mod forged_flood;
 mod garbage;
 mod harness;
@@ -37,6 +38,7 @@ mod kill_in_footer;
 mod kill_in_recovery;
 mod kill_in_retention;
 mod kill_random;
+mod lock_deleted;
 mod log_unwritable;
 mod pipelining;
 mod power_cut;
@@ -47,6 +49,7 @@ mod restart;
 mod restart_handover;
 mod secret_changed_late;
 mod secret_file;
+mod segment_deleted;
 mod self_check;
 mod sizes;
 mod slow_clients;
@@ -57,6 +60,7 @@ mod support;
 mod sync_error;
 mod sync_error_lasting;
 mod topic_limit;
+mod volume_detached;
 mod write_error;
 mod write_error_lasting;
 
@@ -100,6 +104,10 @@ const FAULTS: &[Fault] = &[
     disk_low_water::FAULT,
     disk_read_only::FAULT,
     disk_read_only_passing::FAULT,
+    segment_deleted::FAULT,
+    folder_replaced::FAULT,
+    volume_detached::FAULT,
+    lock_deleted::FAULT,
     read_error::FAULT,
     write_error::FAULT,
     write_error_lasting::FAULT,

@@ -290,7 +290,7 @@ pub fn only_the_one_that_is_too_large_is_quarantined(
     assert_eq!(quarantined[0].header("ce_id"), Some(too_large.as_str()));
     assert_eq!(quarantined[0].header("ce_reason"), Some("record_too_large"));
     assert_eq!(quarantined[0].value, large.body);
-    published.sort_by_key(|record| record.header("ce_sequence").unwrap().to_owned());
+    published.sort_by_key(|record| record.header("ce_journalsequence").unwrap().to_owned());
     let found: Vec<&str> = published
         .iter()
         .filter_map(|record| record.header("ce_id"))

@@ -10,7 +10,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 # The version of pom.xml and docker-compose.yml.
 # shellcheck disable=SC2034
-image=apache/kafka:4.3.1
+image=apache/kafka:4.4.0
 libs=${KAFKA_LIBS:-${CARGO_TARGET_DIR:-$root/target}/kafka-libs}
 
 fail() {

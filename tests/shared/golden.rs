@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 /// Headers, and in structured mode attributes, whose values differ from run to run.
-const VOLATILE: [&str; 4] = ["id", "time", "sequence", "replay"];
+const VOLATILE: [&str; 4] = ["id", "time", "journalsequence", "replay"];
 
 /// Of the sequences in golden records: enough that hashes of names don't meet.
 const SEQUENCES: u64 = 1_000_000;
@@ -86,7 +86,7 @@ impl Identity {
         match volatile {
             "id" => self.id.to_string(),
             "time" => rfc3339(self.accepted_at),
-            "sequence" => format!("{:020}", self.sequence),
+            "journalsequence" => format!("{:020}", self.sequence),
             "replay" => rfc3339(self.replayed_at),
             other => panic!("{other} does not differ from run to run"),
         }
@@ -424,7 +424,7 @@ impl Found {
 fn check_form(attribute: &str, value: &str) {
     let sound = match attribute {
         "id" => value.parse::<Uuid>().unwrap().get_version_num() == 7,
-        "sequence" => value.len() == 20 && value.bytes().all(|byte| byte.is_ascii_digit()),
+        "journalsequence" => value.len() == 20 && value.bytes().all(|byte| byte.is_ascii_digit()),
         _ => value.len() == 24 && value.parse::<jiff::Timestamp>().is_ok(),
     };
     assert!(sound, "{attribute}: {value}");

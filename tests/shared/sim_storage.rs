@@ -10,7 +10,7 @@
     clippy::indexing_slicing,
     reason = "tests"
 )]
-use icr_journal::storage::{Access, Entry, Lock, Storage, StorageFile};
+use icr_journal::storage::{Access, Binding, Entry, Identity, Lock, Storage, StorageFile};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::ops::Range;
@@ -32,7 +32,18 @@ pub enum Operation {
 }
 
 #[derive(Clone)]
-pub struct SimStorage(Arc<Mutex<World>>);
+pub struct SimStorage {
+    world: Arc<Mutex<World>>,
+    /// The folder that is reached whatever its name: its path when it was bound, and its number.
+    bound: Option<(PathBuf, u64)>,
+}
+
+/// Where the names of a folder go that has none: no path leads there.
+const NOWHERE: &str = "(nowhere)";
+/// Of all files and folders.
+const DEVICE: u64 = 1;
+/// Folders and lock files are numbered from here on, ordinary files from 0.
+const FOLDERS: u64 = 1 << 32;
 
 #[derive(Default)]
 struct World {
@@ -40,7 +51,13 @@ struct World {
     names: BTreeMap<PathBuf, usize>,
     durable_names: BTreeMap<PathBuf, usize>,
     pending: Vec<Pending>,
-    locked: BTreeSet<PathBuf>,
+    /// Folders by the path at which they are.
+    folders: BTreeMap<PathBuf, u64>,
+    /// Lock files by their paths; no listing shows them.
+    lock_files: BTreeMap<PathBuf, u64>,
+    /// Folders and lock files that are locked.
+    locked: BTreeSet<u64>,
+    numbers: u64,
     capacity: Option<u64>,
     now: u64,
     random: u64,
@@ -58,6 +75,8 @@ struct World {
     fuse: Option<u32>,
     off: bool,
     turns_read_only: bool,
+    /// Folders cannot be locked.
+    no_folder_locks: bool,
     epoch: u64,
 }
 
@@ -94,17 +113,28 @@ struct SimFile {
 
 struct SimLock {
     world: Arc<Mutex<World>>,
-    path: PathBuf,
+    number: u64,
     epoch: u64,
 }
 
-impl Lock for SimLock {}
+impl Lock for SimLock {
+    fn identity(&self) -> Identity {
+        numbered(self.number)
+    }
+}
+
+fn numbered(inode: u64) -> Identity {
+    Identity {
+        device: DEVICE,
+        inode,
+    }
+}
 
 impl Drop for SimLock {
     fn drop(&mut self) {
         let mut world = self.world.lock().unwrap();
         if world.epoch == self.epoch {
-            world.locked.remove(&self.path);
+            world.locked.remove(&self.number);
         }
     }
 }
@@ -116,11 +146,69 @@ impl SimStorage {
             random: seed,
             ..World::default()
         };
-        Self(Arc::new(Mutex::new(world)))
+        Self::of(world)
+    }
+
+    fn of(world: World) -> Self {
+        Self {
+            world: Arc::new(Mutex::new(world)),
+            bound: None,
+        }
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap()
+        self.world.lock().unwrap()
+    }
+
+    /// Where a path is by now, if it is below a folder that was bound.
+    fn at(&self, world: &World, path: &Path) -> PathBuf {
+        let Some((dir, number)) = &self.bound else {
+            return path.to_owned();
+        };
+        let mut folders = world.folders.iter();
+        let now = folders.find(|(_, other)| *other == number);
+        match (path.strip_prefix(dir), now) {
+            (Ok(below), Some((now, _))) => now.join(below),
+            _ => path.to_owned(),
+        }
+    }
+
+    /// Deletes a file behind the journal's back; who has it open keeps it.
+    pub fn unlink(&self, path: &Path) {
+        let mut world = self.world();
+        assert!(world.names.remove(path).is_some(), "{}", path.display());
+        world.durable_names.remove(path);
+    }
+
+    /// Deletes a lock file.
+    pub fn unlink_lock(&self, path: &Path) {
+        assert!(self.world().lock_files.remove(path).is_some());
+    }
+
+    /// Renames a folder: what is in it goes along.
+    pub fn move_folder(&self, from: &Path, to: &Path) {
+        let mut world = self.world();
+        let number = world.folders.remove(from).expect("a folder");
+        assert!(world.folders.insert(to.to_owned(), number).is_none());
+        let World {
+            names,
+            durable_names,
+            lock_files,
+            ..
+        } = &mut *world;
+        moved(names, from, to);
+        moved(durable_names, from, to);
+        moved(lock_files, from, to);
+    }
+
+    /// Takes a folder's name away, as detaching its volume does.
+    pub fn detach_folder(&self, dir: &Path) {
+        self.move_folder(dir, Path::new(NOWHERE));
+    }
+
+    /// The end of [`SimStorage::detach_folder`].
+    pub fn attach_folder(&self, dir: &Path) {
+        self.move_folder(Path::new(NOWHERE), dir);
     }
 
     /// The next `times` operations of this kind fail.
@@ -185,6 +273,11 @@ impl SimStorage {
         self.world().unreserved = true;
     }
 
+    /// From now on folders cannot be locked.
+    pub fn lock_no_folders(&self) {
+        self.world().no_folder_locks = true;
+    }
+
     pub fn advance_clock(&self, millis: u64) {
         self.world().now += millis;
     }
@@ -192,6 +285,13 @@ impl SimStorage {
     /// The power goes after so many more mutating operations.
     pub fn light_fuse(&self, operations: u32) {
         self.world().fuse = Some(operations);
+    }
+
+    /// Whether a fault is due, or space is short.
+    pub fn is_about_to_fail(&self) -> bool {
+        let world = self.world();
+        let failing = world.failing.values().any(|times| *times > 0);
+        failing || world.off || world.fuse.is_some() || world.capacity.is_some()
     }
 
     pub fn is_off(&self) -> bool {
@@ -287,14 +387,14 @@ impl SimStorage {
     /// A copy that shares nothing: for trying something on the same files.
     pub fn fork(&self) -> Self {
         let world = self.world();
-        Self(Arc::new(Mutex::new(World {
+        Self::of(World {
             files: world.files.clone(),
             names: world.names.clone(),
             durable_names: world.names.clone(),
             now: world.now,
             random: world.random,
             ..World::default()
-        })))
+        })
     }
 
     /// All names, with contents: to see that nothing was changed.
@@ -304,6 +404,16 @@ impl SimStorage {
         names
             .map(|(path, index)| (path.clone(), world.files[*index].data.clone()))
             .collect()
+    }
+}
+
+fn moved<T>(names: &mut BTreeMap<PathBuf, T>, from: &Path, to: &Path) {
+    for (path, file) in std::mem::take(names) {
+        let path = match path.strip_prefix(from) {
+            Ok(below) => to.join(below),
+            Err(_) => path,
+        };
+        names.insert(path, file);
     }
 }
 
@@ -369,6 +479,19 @@ impl World {
         refused.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(*errno)))
     }
 
+    /// A number for a folder or lock file.
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        FOLDERS + self.numbers
+    }
+
+    fn lock(&mut self, number: u64) -> io::Result<u64> {
+        match self.locked.insert(number) {
+            true => Ok(number),
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
     fn find(&self, path: &Path) -> io::Result<usize> {
         self.names
             .get(path)
@@ -396,17 +519,22 @@ impl Pending {
 }
 
 impl Storage for SimStorage {
-    fn create_dir(&self, _dir: &Path) -> io::Result<()> {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        let dir = self.at(&world, dir);
+        let number = world.number();
+        world.folders.entry(dir).or_insert(number);
         Ok(())
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
         let mut world = self.world();
         world.check(Operation::Read)?;
+        let dir = self.at(&world, dir);
         let inside = world
             .names
             .iter()
-            .filter(|(path, _)| path.parent() == Some(dir));
+            .filter(|(path, _)| path.parent() == Some(&dir));
         Ok(inside
             .map(|(path, index)| Entry {
                 name: path.file_name().unwrap().to_string_lossy().into_owned(),
@@ -418,6 +546,7 @@ impl Storage for SimStorage {
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn StorageFile>> {
         let mut world = self.world();
         world.check(Operation::Create)?;
+        let path = &self.at(&world, path);
         world.refusal(path)?;
         let taken = world.unreserved.then(BTreeSet::new);
         if taken.is_none() {
@@ -432,7 +561,7 @@ impl Storage for SimStorage {
         world.names.insert(path.to_owned(), file);
         world.pending.push(Pending::Link(path.to_owned(), file));
         Ok(Arc::new(SimFile {
-            world: Arc::clone(&self.0),
+            world: Arc::clone(&self.world),
             file,
             epoch: world.epoch,
         }))
@@ -441,13 +570,14 @@ impl Storage for SimStorage {
     fn open(&self, path: &Path, _access: Access) -> io::Result<Arc<dyn StorageFile>> {
         let mut world = self.world();
         world.check(Operation::Read)?;
+        let path = &self.at(&world, path);
         if world.denied.contains(path) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         let file = world.find(path)?;
         world.refusal(path)?;
         Ok(Arc::new(SimFile {
-            world: Arc::clone(&self.0),
+            world: Arc::clone(&self.world),
             file,
             epoch: world.epoch,
         }))
@@ -456,8 +586,9 @@ impl Storage for SimStorage {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut world = self.world();
         world.check(Operation::Rename)?;
-        world.find(from)?;
-        let operation = Pending::Rename(from.to_owned(), to.to_owned());
+        let (from, to) = (self.at(&world, from), self.at(&world, to));
+        world.find(&from)?;
+        let operation = Pending::Rename(from, to);
         operation.apply(&mut world.names);
         world.pending.push(operation);
         Ok(())
@@ -466,8 +597,9 @@ impl Storage for SimStorage {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut world = self.world();
         world.check(Operation::Remove)?;
-        world.find(path)?;
-        let operation = Pending::Remove(path.to_owned());
+        let path = self.at(&world, path);
+        world.find(&path)?;
+        let operation = Pending::Remove(path);
         operation.apply(&mut world.names);
         world.pending.push(operation);
         Ok(())
@@ -492,14 +624,49 @@ impl Storage for SimStorage {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
         let mut world = self.world();
         world.check(Operation::Read)?;
-        if !world.locked.insert(path.to_owned()) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
+        let path = self.at(&world, path);
+        let new = world.number();
+        let number = *world.lock_files.entry(path).or_insert(new);
         Ok(Box::new(SimLock {
-            world: Arc::clone(&self.0),
-            path: path.to_owned(),
+            world: Arc::clone(&self.world),
+            number: world.lock(number)?,
             epoch: world.epoch,
         }))
+    }
+
+    fn lock_folder(&self, dir: &Path) -> io::Result<Box<dyn Lock>> {
+        let mut world = self.world();
+        if world.no_folder_locks {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let number = world.folders.get(&self.at(&world, dir)).copied();
+        let number = number.ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(SimLock {
+            world: Arc::clone(&self.world),
+            number: world.lock(number)?,
+            epoch: world.epoch,
+        }))
+    }
+
+    fn bind(&self, dir: &Path) -> io::Result<Binding> {
+        let world = self.world();
+        let number = world.folders.get(dir).copied();
+        let number = number.ok_or(io::ErrorKind::NotFound)?;
+        let bound = Self {
+            world: Arc::clone(&self.world),
+            bound: Some((dir.to_owned(), number)),
+        };
+        Ok(Binding {
+            folder: numbered(number),
+            storage: Some(Arc::new(bound)),
+        })
+    }
+
+    fn named(&self, path: &Path) -> io::Result<Option<Identity>> {
+        let world = self.world();
+        let file = world.names.get(path).map(|file| *file as u64);
+        let other = world.folders.get(path).or(world.lock_files.get(path));
+        Ok(file.or(other.copied()).map(numbered))
     }
 
     fn now_millis(&self) -> u64 {
@@ -637,6 +804,10 @@ impl StorageFile for SimFile {
             true => Err(io::Error::from_raw_os_error(libc::EROFS)),
             false => Ok(()),
         }
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(numbered(self.file as u64))
     }
 
     fn length(&self) -> io::Result<u64> {

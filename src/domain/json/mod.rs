@@ -1,6 +1,6 @@
 //! JSON cut into raw tokens, never re-encoded.
 //!
-//! **Guarantee.** [`is_json`] is the only judge of syntax: `serde_json`, in one pass without recursion, so that neither 100,000
+//! **Guarantee.** `is_json` is the only judge of syntax: `serde_json`, in one pass without recursion, so that neither 100,000
 //! levels nor `1e400000000` cost more than reading them. Everything else here walks a text that this judge has accepted and
 //! hands out slices of it. Strings, numbers and literals therefore reach the record as ICR wrote them: lone surrogates,
 //! `\u0000`, number spelling and escapes included, which no decode-and-encode would keep. On a text that nobody judged, the

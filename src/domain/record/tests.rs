@@ -73,7 +73,7 @@ fn an_event_record_carries_every_attribute_in_order() {
             "ce_time",
             "ce_dataschema",
             "ce_fingerprint",
-            "ce_sequence"
+            "ce_journalsequence"
         ]
     );
     assert_eq!(header(&record, "ce_source"), Some("/icr/sandbox"));
@@ -82,7 +82,10 @@ fn an_event_record_carries_every_attribute_in_order() {
         Some("com.carbonregistry.installed")
     );
     assert_eq!(header(&record, "ce_subject"), Some("o\"\u{1}é"));
-    assert_eq!(header(&record, "ce_sequence"), Some("00000000000000000042"));
+    assert_eq!(
+        header(&record, "ce_journalsequence"),
+        Some("00000000000000000042")
+    );
     assert_eq!(header(&record, "ce_time"), Some("1970-01-01T00:00:01.000Z"));
     assert_eq!(
         record.key.as_deref(),
@@ -140,7 +143,7 @@ fn a_quarantine_record_holds_the_whole_body_the_reason_and_the_signature() {
             "ce_time",
             "ce_dataschema",
             "ce_fingerprint",
-            "ce_sequence",
+            "ce_journalsequence",
             "ce_instance",
             "ce_replay",
             "ce_reason",
@@ -215,7 +218,7 @@ fn structured_mode_wraps_the_same_value_in_one_json_object() {
         )
     );
     assert_eq!(json["instance"], "a");
-    assert_eq!(json["sequence"], "00000000000000000042");
+    assert_eq!(json["journalsequence"], "00000000000000000042");
 }
 
 #[test]

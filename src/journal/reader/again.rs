@@ -45,8 +45,11 @@ impl Reader {
     }
 
     /// A file was renamed or deleted since the catalog was looked at. If not, somebody took it away: a gap from now on. `Some` if the
-    /// writer is still at work on it.
+    /// writer is still at work on it, or if its folder is away.
     pub(super) fn vanished(&self, header: segment::Header, path: &Path) -> Option<()> {
+        if !self.shelf.can_tell() {
+            return Some(());
+        }
         let mut catalog = self.shelf.catalog.lock();
         let now = catalog.segments.get(&header.base)?;
         if now.header != header || !path.ends_with(&now.name) {

@@ -10,6 +10,7 @@ mod failing_disk;
 mod held;
 mod memo;
 mod model;
+mod names;
 mod ordinary;
 mod repair;
 mod retention;

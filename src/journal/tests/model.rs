@@ -1,10 +1,12 @@
 //! The journal against a model, with crashes and faults as operations.
 use super::harness::*;
+use crate::support::eventually::eventually;
 use crate::support::sim_storage::{Operation, SimStorage};
 use icr_journal::reader::Next;
 use icr_journal::{Append, AppendError, Journal, OpenError, Options, Progress, Sequence};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -43,6 +45,12 @@ enum Op {
     Tend {
         hours: u8,
     },
+    /// The segment being written is deleted, and given the time to be written again.
+    Unlink,
+    /// The folder is away while records come.
+    Away {
+        records: u8,
+    },
     /// The first reads of the next start fail, though not lastingly.
     ReopenFaltering {
         times: u8,
@@ -72,6 +80,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (any::<u8>(), any::<bool>()).prop_map(|(part, sync)| Op::Publish { part, sync }),
         2 => (0..3_u8).prop_map(|hours| Op::Tend { hours }),
         2 => (1..4_u8).prop_map(|times| Op::ReopenFaltering { times }),
+        2 => Just(Op::Unlink),
+        2 => (0..4_u8).prop_map(|records| Op::Away { records }),
     ]
 }
 
@@ -94,6 +104,8 @@ struct Model {
     saved: BTreeSet<Sequence>,
     durable: Sequence,
     crash_seed: u64,
+    /// What was there before this run.
+    found: BTreeSet<PathBuf>,
 }
 
 impl Model {
@@ -107,6 +119,7 @@ impl Model {
             saved: BTreeSet::from([0]),
             durable: 0,
             crash_seed: 0,
+            found: BTreeSet::new(),
         };
         model.open();
         model
@@ -118,6 +131,7 @@ impl Model {
             ..options()
         };
         let journal = loop {
+            self.found = self.storage.snapshot().into_keys().collect();
             match open_with(&self.storage, options.clone()) {
                 Ok((journal, _)) => break journal,
                 Err(_) if self.storage.is_off() => self.storage.power_on(self.crash_seed),
@@ -176,6 +190,16 @@ impl Model {
             Op::Heal => self.storage.heal(),
             Op::Fail { operation, times } => self.storage.fail(operation, u32::from(times)),
             Op::Publish { part, sync } => self.publish(part, sync),
+            Op::Unlink => self.unlink(),
+            Op::Away { records } => {
+                self.settle();
+                self.storage.detach_folder(Path::new(DIR));
+                (0..records).for_each(|_| self.append(100, None));
+                self.settle();
+                self.storage.attach_folder(Path::new(DIR));
+                self.journal().tend();
+                self.durable = self.journal().durable_progress().sequence;
+            }
             Op::Tend { hours } => {
                 self.storage.advance_clock(u64::from(hours) * 3_600_000);
                 self.journal().tend();
@@ -221,6 +245,27 @@ impl Model {
         self.waiting.push((id, receiver));
     }
 
+    fn unlink(&mut self) {
+        // With a fault on top of it records may be lost, and rightly so.
+        if self.storage.is_about_to_fail() {
+            return;
+        }
+        self.settle();
+        let names = self.storage.snapshot().into_keys();
+        let mut logs = names.filter(|path| path.extension() == Some("log".as_ref()));
+        // One of this run: there is a descriptor to write it again from.
+        let Some(path) = logs.next_back().filter(|path| !self.found.contains(path)) else {
+            return;
+        };
+        self.storage.unlink(&path);
+        let last = self.acknowledged.keys().next_back().copied();
+        eventually("it is written again, or holds nothing", || {
+            self.journal().tend();
+            let base: Sequence = path.file_stem()?.to_str()?.parse().ok()?;
+            (self.storage.contents(&path).is_some() || last < Some(base)).then_some(())
+        });
+    }
+
     fn publish(&mut self, part: u8, sync: bool) {
         let journal = self.journal();
         let (last, now) = (journal.last_sequence(), journal.progress().sequence);
@@ -250,7 +295,7 @@ impl Model {
                     let before = self.acknowledged.insert(sequence, id);
                     assert_eq!(before, None, "sequence {sequence} was given twice");
                 }
-                Err(AppendError::DiskFull | AppendError::Storage) => {}
+                Err(AppendError::DiskFull | AppendError::Storage | AppendError::Displaced) => {}
                 Err(error) => panic!("{error}"),
             }
         }

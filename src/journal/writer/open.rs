@@ -1,5 +1,5 @@
 //! How the writer gets the next segment: a spare, or a fresh file; and room for it where there is none.
-use super::super::catalog::Segment;
+use super::super::catalog::{Kept, Segment};
 use super::super::segment::{DATA, Entries, Header};
 use super::super::spares::Spare;
 use super::super::storage::is_full;
@@ -16,6 +16,14 @@ impl Writer {
 
     /// `urgent`: published segments make room where there is none, and a failure is told.
     pub(super) fn open_for(&mut self, group: &Group, urgent: bool) -> Result<(), AppendError> {
+        if let Err(error) = self.core.claim.check(&*self.core.shelf.observer) {
+            if urgent {
+                let dir = self.core.shelf.dir.display();
+                self.core
+                    .warn(&format!("{dir}: no new segment is opened: {error}"));
+            }
+            return Err(error);
+        }
         let room = DATA + group.room(&Entries::default());
         let capacity = self.core.options.segment_bytes.max(room);
         let opened = match self.install_spare(capacity, urgent) {
@@ -60,7 +68,7 @@ impl Writer {
             match self.install(&mut spare, urgent) {
                 Ok((header, name)) => {
                     self.core.chores.wake();
-                    return Ok(Some(self.enter(spare, header, name)));
+                    return self.enter(spare, header, name).map(Some);
                 }
                 Err(error) if is_full(&error) && !spare.is_named() => {
                     self.core.spares.put(spare);
@@ -81,7 +89,7 @@ impl Writer {
         let shelf = Arc::clone(&self.core.shelf);
         let mut spare = self.making_room(urgent, || self.core.spares.make(&shelf, capacity))?;
         match self.install(&mut spare, urgent) {
-            Ok((header, name)) => Ok(self.enter(spare, header, name)),
+            Ok((header, name)) => self.enter(spare, header, name),
             Err(error) => {
                 self.name_taken |= spare.is_named();
                 spare.discard(&shelf);
@@ -113,17 +121,25 @@ impl Writer {
     }
 
     /// Enters a segment into the catalog. One of the same base, from which nothing was acknowledged, was replaced on disk as well.
-    fn enter(&self, spare: Spare, header: Header, name: String) -> Active {
+    fn enter(&self, spare: Spare, header: Header, name: String) -> io::Result<Active> {
         let (file, zeroed) = spare.into_file();
-        let segment = Segment::new(header, name, header.capacity);
+        let identity = file.identity()?;
+        let path = self.core.shelf.dir.join(&name);
+        let mut segment = Segment::new(header, name, header.capacity);
+        segment.kept = Some(Kept {
+            file: Arc::clone(&file),
+            identity,
+        });
         let mut catalog = self.core.shelf.catalog.lock();
         catalog.segments.insert(header.base, segment);
-        Active {
+        Ok(Active {
             file,
+            identity,
+            path,
             header,
             position: DATA,
             zeroed,
             entries: Entries::default(),
-        }
+        })
     }
 }

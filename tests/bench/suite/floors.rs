@@ -91,7 +91,7 @@ impl Stored {
     pub fn produce(&self, rate: Option<f64>, time: Duration) -> (f64, f64) {
         let topic = topic::created();
         let mut config = ClientConfig::new();
-        config.extend(properties::effective(&BTreeMap::new()).unwrap());
+        config.extend(properties::effective(&BTreeMap::new(), None).unwrap());
         let bootstrap = std::env::var("KAFKA_BOOTSTRAP").expect("KAFKA_BOOTSTRAP");
         config.set("bootstrap.servers", bootstrap);
         let producer: ThreadedProducer<DefaultProducerContext> = config.create().unwrap();

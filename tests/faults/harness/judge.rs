@@ -87,7 +87,9 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn take(&mut self, record: &OwnedRecord) {
         let id = record.header("ce_id").and_then(|id| id.parse().ok());
-        let sequence = record.header("ce_sequence").and_then(|it| it.parse().ok());
+        let sequence = record
+            .header("ce_journalsequence")
+            .and_then(|it| it.parse().ok());
         let (Some(id), Some(sequence)) = (id, sequence) else {
             let place = (record.topic.as_str(), record.partition, record.offset);
             return self.problem(format!("a record without id or sequence at {place:?}"));

@@ -84,6 +84,16 @@ impl Volume {
         self.mount().unwrap();
     }
 
+    /// Takes it from its folder, though files are open there.
+    pub fn detach(&self) {
+        run(Command::new("umount").arg("--lazy").arg(&self.mounted_on)).unwrap();
+    }
+
+    /// The end of [`Volume::detach`].
+    pub fn attach(&self) {
+        self.mount().unwrap();
+    }
+
     /// Fills it to the last byte with a file that is none of the bridge's.
     pub fn fill(&self) {
         self.fill_but(0);

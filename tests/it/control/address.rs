@@ -1,6 +1,6 @@
 //! Where the control socket is.
 
-use icr_bridge::control::address::{NAME, bind, connect, remove};
+use icr_bridge::control::address::{NAME, bind, connect, mark, remove};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -32,7 +32,9 @@ fn what_a_crash_has_left_is_replaced() {
     assert_eq!(refused, io::ErrorKind::ConnectionRefused);
     std::fs::write(dir.path().join(NEW), "half made").unwrap();
     talk(dir.path());
-    remove(dir.path());
+    remove(dir.path(), Some((0, 0)));
+    assert!(dir.path().join(NAME).exists(), "another's socket stays");
+    remove(dir.path(), mark(dir.path()));
     let gone = connect(dir.path()).unwrap_err().kind();
     assert_eq!(gone, io::ErrorKind::NotFound);
 }

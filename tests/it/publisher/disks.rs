@@ -1,7 +1,9 @@
 //! Publishing from disks that fail.
 use super::rig::*;
 use super::stop;
-use icr_bridge::journal::storage::{Access, Disk, Entry, Lock, Storage, StorageFile};
+use icr_bridge::journal::storage::{
+    Access, Binding, Disk, Entry, Identity, Lock, Storage, StorageFile,
+};
 use icr_bridge::publisher::FailureReason;
 use std::io;
 use std::path::Path;
@@ -19,6 +21,18 @@ struct BadFile {
     at: Option<Arc<AtomicU64>>,
 }
 
+impl BadSector {
+    /// Segments, and what becomes one: readers use the writer's own descriptors.
+    fn bad(&self, path: &Path, file: Arc<dyn StorageFile>) -> Arc<dyn StorageFile> {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let is_segment = name.ends_with(".log") || name.starts_with("spare-");
+        Arc::new(BadFile {
+            file,
+            at: is_segment.then(|| Arc::clone(&self.0)),
+        })
+    }
+}
+
 impl Storage for BadSector {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         Disk.create_dir(dir)
@@ -27,14 +41,10 @@ impl Storage for BadSector {
         Disk.list(dir)
     }
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn StorageFile>> {
-        Disk.create(path, bytes)
+        Ok(self.bad(path, Disk.create(path, bytes)?))
     }
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn StorageFile>> {
-        let is_segment = path.extension().is_some_and(|name| name == "log");
-        Ok(Arc::new(BadFile {
-            file: Disk.open(path, access)?,
-            at: is_segment.then(|| Arc::clone(&self.0)),
-        }))
+        Ok(self.bad(path, Disk.open(path, access)?))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         Disk.rename(from, to)
@@ -50,6 +60,19 @@ impl Storage for BadSector {
     }
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
         Disk.lock(path)
+    }
+    fn lock_folder(&self, dir: &Path) -> io::Result<Box<dyn Lock>> {
+        Disk.lock_folder(dir)
+    }
+    fn bind(&self, dir: &Path) -> io::Result<Binding> {
+        let folder = Disk.bind(dir)?.folder;
+        Ok(Binding {
+            folder,
+            storage: None,
+        })
+    }
+    fn named(&self, path: &Path) -> io::Result<Option<Identity>> {
+        Disk.named(path)
     }
     fn now_millis(&self) -> u64 {
         Disk.now_millis()
@@ -75,6 +98,9 @@ impl StorageFile for BadFile {
     }
     fn confirm(&self) -> io::Result<()> {
         self.file.confirm()
+    }
+    fn identity(&self) -> io::Result<Identity> {
+        self.file.identity()
     }
     fn length(&self) -> io::Result<u64> {
         self.file.length()

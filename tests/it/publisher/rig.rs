@@ -309,7 +309,11 @@ pub fn assert_in_order(records: &[ConsumedRecord]) {
         if !ids.insert(record.header("ce_id").unwrap()) {
             continue;
         }
-        let sequence: u64 = record.header("ce_sequence").unwrap().parse().unwrap();
+        let sequence: u64 = record
+            .header("ce_journalsequence")
+            .unwrap()
+            .parse()
+            .unwrap();
         let key = record.key.clone().unwrap_or_default();
         if let Some(before) = last.insert(key, sequence) {
             assert!(before < sequence, "{sequence} came after {before}");

@@ -216,7 +216,7 @@ fn the_record_s_timestamp_is_that_of_acceptance_and_its_sequence_counts() {
     let records = kafka.read_all(&[&topic], 3, PATIENCE);
     for (sequence, record) in (1..).zip(&records) {
         assert_eq!(
-            record.header("ce_sequence"),
+            record.header("ce_journalsequence"),
             Some(format!("{sequence:020}").as_str())
         );
         assert_eq!(record.header("ce_instance"), Some("bridge-1"));

@@ -1,9 +1,14 @@
 //! What only a real Kafka shows. `tests/run kafka` starts one; without it each of these says that it was skipped.
 
+mod addresses;
 mod apps;
 mod brokers;
+mod cluster;
 mod crashes;
 mod golden;
+mod logins;
+mod mistakes;
+mod oidc;
 mod replay;
 mod sizes;
 mod smoke;

@@ -329,3 +329,28 @@ fn a_write_that_fails_costs_one_delivery() {
     assert!(shelf.sync().is_err());
     assert!(shelf.sync().is_ok());
 }
+
+#[test]
+fn a_file_that_is_deleted_or_replaced_while_it_is_open_is_written_again() {
+    let disk = SimStorage::new(3);
+    let mut shelf = open(&disk, 100);
+    for number in 0..5 {
+        let put = shelf.put(&candidate(7, 1, 0, number, 700), true);
+        assert_eq!(put, Put::Kept { evicted: 0 });
+    }
+    assert!(!shelf.renew().unwrap(), "it is there");
+    for replaced in [false, true] {
+        disk.unlink(&file());
+        if replaced {
+            disk.put(&file(), b"somebody's");
+        }
+        assert!(shelf.renew().unwrap());
+        assert!(!shelf.renew().unwrap());
+    }
+    let put = shelf.put(&candidate(7, 1, 0, 5, 700), true);
+    assert_eq!(put, Put::Kept { evicted: 0 });
+    shelf.sync().unwrap();
+    disk.power_off();
+    disk.power_on(1);
+    assert_eq!(kept(&open(&disk, 100)).len(), 6);
+}

@@ -65,6 +65,7 @@ impl Rig {
         let journal = Journal::open(Arc::clone(&storage), options(dir), Arc::new(Silent)).unwrap();
         let metrics = Arc::new(Metrics::new(["default"], "t").unwrap());
         let space = || Space {
+            in_place: true,
             may_grow: true,
             starving: false,
         };

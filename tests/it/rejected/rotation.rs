@@ -147,7 +147,11 @@ fn what_was_rejected_between_two_changes_of_the_secret_reaches_kafka_with_its_ti
 }
 
 fn sequence(record: &ConsumedRecord) -> u64 {
-    record.header("ce_sequence").unwrap().parse().unwrap()
+    record
+        .header("ce_journalsequence")
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 fn rfc3339_of(millis: i64) -> String {

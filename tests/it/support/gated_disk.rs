@@ -1,6 +1,8 @@
 //! The real disk, with a gate before `fdatasync` of segments that a test opens and shuts, and a count of what is read.
 
-use icr_bridge::journal::storage::{Access, Disk, Entry, Lock, Storage, StorageFile};
+use icr_bridge::journal::storage::{
+    Access, Binding, Disk, Entry, Identity, Lock, Storage, StorageFile,
+};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -112,6 +114,10 @@ impl StorageFile for GatedFile {
         self.file.confirm()
     }
 
+    fn identity(&self) -> io::Result<Identity> {
+        self.file.identity()
+    }
+
     fn length(&self) -> io::Result<u64> {
         self.file.length()
     }
@@ -156,6 +162,23 @@ impl Storage for GatedDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
         Disk.lock(path)
+    }
+
+    fn lock_folder(&self, dir: &Path) -> io::Result<Box<dyn Lock>> {
+        Disk.lock_folder(dir)
+    }
+
+    /// By name alone, as where there is no `/proc`: through the gate.
+    fn bind(&self, dir: &Path) -> io::Result<Binding> {
+        let folder = Disk.bind(dir)?.folder;
+        Ok(Binding {
+            folder,
+            storage: None,
+        })
+    }
+
+    fn named(&self, path: &Path) -> io::Result<Option<Identity>> {
+        Disk.named(path)
     }
 
     fn now_millis(&self) -> u64 {

@@ -191,6 +191,32 @@ impl RealKafka {
         ]);
     }
 
+    /// Gives a topic more partitions.
+    pub fn add_partitions(&self, topic: &str, partitions: u32) {
+        let partitions = partitions.to_string();
+        let arguments = [
+            "topic",
+            "--alter",
+            "--topic",
+            topic,
+            "--partitions",
+            &partitions,
+        ];
+        self.run_admin(&arguments);
+    }
+
+    /// The leaders of a topic's partitions, in their order.
+    pub fn leaders(&self, topic: &str) -> Vec<i32> {
+        let metadata = self
+            .consumer()
+            .fetch_metadata(Some(topic), PATIENCE)
+            .expect("metadata");
+        let partitions = metadata.topics()[0].partitions().iter();
+        partitions
+            .map(rdkafka::metadata::MetadataPartition::leader)
+            .collect()
+    }
+
     /// One setting of a topic, as the broker tells it.
     pub fn topic_setting(&self, topic: &str, name: &str) -> Option<String> {
         let described = wait_for(
@@ -433,6 +459,19 @@ impl OwnBroker {
         Self::start_in(Path::new(&parent), properties)
     }
 
+    /// The same with options for its Java.
+    pub fn start_with_java(options: &str, properties: &[String]) -> Self {
+        let parent =
+            std::env::var("KAFKA_WORK").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
+        let folder = Path::new(&parent).join(unique("broker"));
+        let mut command = script("start");
+        command
+            .arg(&folder)
+            .args(properties)
+            .env("KAFKA_OPTS", options);
+        Self::started(folder, command)
+    }
+
     /// The same with its folder in this one.
     pub fn start_in(parent: &Path, properties: &[&str]) -> Self {
         let folder = parent.join(unique("broker"));
@@ -443,13 +482,37 @@ impl OwnBroker {
 
     /// Starts the second broker of this one's cluster, with its folder beside. None where brokers run in containers: they do not see each other.
     pub fn join(&self) -> Option<Self> {
-        if self.kafka.container.is_some() {
+        self.join_as(2, &[])
+    }
+
+    /// The same with a node's id of its own and further properties.
+    pub fn join_as(&self, node: u32, properties: &[&str]) -> Option<Self> {
+        if self.in_container() {
             return None;
         }
         let folder = self.folder.with_file_name(unique("broker"));
         let mut command = script("start");
-        command.arg(&folder).env("KAFKA_JOIN", &self.folder);
+        command
+            .arg(&folder)
+            .args(properties)
+            .env("KAFKA_JOIN", &self.folder)
+            .env("KAFKA_NODE", node.to_string());
         Some(Self::started(folder, command))
+    }
+
+    /// Whether it runs in a container, out of which only its two ordinary listeners lead.
+    pub fn in_container(&self) -> bool {
+        self.kafka.container.is_some()
+    }
+
+    /// Adds properties, which count from the next start on.
+    pub fn configure(&self, properties: &[String]) {
+        let path = self.folder.join("config/server.properties");
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        for property in properties {
+            writeln!(text, "{property}").unwrap();
+        }
+        std::fs::write(path, text).unwrap();
     }
 
     fn started(folder: PathBuf, command: Command) -> Self {
@@ -481,6 +544,12 @@ impl OwnBroker {
     /// Stops it in order, and waits until it is gone.
     pub fn stop(&self) {
         self.end("--stop");
+    }
+
+    /// Stops it in order and starts it again.
+    pub fn roll(&self) {
+        self.stop();
+        self.restart();
     }
 
     /// `kill -9`. The next start takes some 5 s, since the broker's old session must run out.

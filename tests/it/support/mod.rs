@@ -12,5 +12,6 @@ pub mod metrics;
 pub mod process;
 pub mod promtool;
 pub mod service_manager;
+pub mod token_endpoint;
 
 pub use icr_tests_shared::{deliveries, eventually, golden, harness, sim_storage};

@@ -1,7 +1,7 @@
 //! TLS on the ingress listener, met by real clients of another make (OpenSSL): renewal under load, pairs that are none, handshakes
 //! that stall, and a start that fails closed.
 
-mod authority;
+pub mod authority;
 mod clients;
 mod renewal;
 mod stalled;

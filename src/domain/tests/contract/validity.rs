@@ -263,7 +263,7 @@ fn structured_events_and_quarantined_bodies_are_checked_as_well() {
         ("/id", Some(json!("0191b1e5-7e78-4000-8000-000000000001"))),
         ("/time", Some(json!("2024-09-02T08:15:00Z"))),
         ("/time", Some(json!("2024-13-02T08:15:00.000Z"))),
-        ("/sequence", Some(json!("42"))),
+        ("/journalsequence", Some(json!("42"))),
         ("/dataschema", Some(json!("urn:icr-bridge:event:2"))),
         ("/fingerprint", Some(json!("00"))),
         ("/data", None),

@@ -23,7 +23,7 @@ fn what_came_what_was_proven_and_what_became_of_it_are_shown() {
         "Its record".into(),
         "key               organizationTransaction:org2".into(),
         format!("ce_id             {}", stage.transaction),
-        "ce_sequence       00000000000000000002".into(),
+        "ce_journalsequence  00000000000000000002".into(),
         "ce_type           com.carbonregistry.organizationTransaction".into(),
         "\"amount\": \"2.5\"".into(),
     ] {

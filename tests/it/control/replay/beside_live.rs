@@ -9,7 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 fn assert_in_order(records: &[ConsumedRecord]) {
     let mut last: HashMap<&[u8], u64> = HashMap::new();
     for record in records {
-        let sequence = record.header("ce_sequence").unwrap().parse().unwrap();
+        let sequence = record
+            .header("ce_journalsequence")
+            .unwrap()
+            .parse()
+            .unwrap();
         let key = record.key.as_deref().unwrap_or_default();
         if let Some(before) = last.insert(key, sequence) {
             assert!(before < sequence, "{sequence} came after {before}");

@@ -76,10 +76,11 @@ attributes! {
     Fingerprint [regex(pattern = r"^[0-9a-f]{64}$")];
 
     /// The delivery's place in the journal of its instance, zero-padded to 20 digits so that text sorts like numbers. It rises within
-    /// one instance; gaps mean nothing.
+    /// one instance; gaps mean nothing. Compare it only among records of the same `ce_instance`: each replica counts its own journal,
+    /// and all replicas share `ce_source`.
     ///
     /// Examples: `"00000000000000000042"`
-    Sequence [regex(pattern = r"^[0-9]{20}$")];
+    JournalSequence [regex(pattern = r"^[0-9]{20}$")];
 
     /// The replica that took the delivery, where the operator named it.
     ///

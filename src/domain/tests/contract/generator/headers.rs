@@ -2,8 +2,8 @@
 //! order, and is UTF-8.
 
 use super::attributes::{
-    DeliveryId, EventSchema, EventType, Fingerprint, Instance, JsonContentType, QuarantineSchema,
-    QuarantineType, Replay, Sequence, SignatureHex, SignedData, Source, SpecVersion,
+    DeliveryId, EventSchema, EventType, Fingerprint, Instance, JournalSequence, JsonContentType,
+    QuarantineSchema, QuarantineType, Replay, SignatureHex, SignedData, Source, SpecVersion,
     StructuredContentType, Subject, Time,
 };
 use super::event::Further;
@@ -29,7 +29,7 @@ pub struct EventHeaders {
     pub ce_time: Time,
     pub ce_dataschema: EventSchema,
     pub ce_fingerprint: Fingerprint,
-    pub ce_sequence: Sequence,
+    pub ce_journalsequence: JournalSequence,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Instance")]
     pub ce_instance: Option<Instance>,
@@ -75,7 +75,7 @@ pub struct QuarantineHeaders {
     pub ce_time: Time,
     pub ce_dataschema: QuarantineSchema,
     pub ce_fingerprint: Fingerprint,
-    pub ce_sequence: Sequence,
+    pub ce_journalsequence: JournalSequence,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Instance")]
     pub ce_instance: Option<Instance>,

@@ -1,8 +1,8 @@
 //! The value of an event record in structured mode.
 
 use super::attributes::{
-    DataContentType, DeliveryId, EventSchema, EventType, Fingerprint, Instance, Replay, Sequence,
-    Source, SpecVersion, Subject, Time,
+    DataContentType, DeliveryId, EventSchema, EventType, Fingerprint, Instance, JournalSequence,
+    Replay, Source, SpecVersion, Subject, Time,
 };
 use super::event::{Event, Further};
 use schemars::JsonSchema;
@@ -25,7 +25,7 @@ pub struct StructuredEvent {
     pub datacontenttype: DataContentType,
     pub dataschema: EventSchema,
     pub fingerprint: Fingerprint,
-    pub sequence: Sequence,
+    pub journalsequence: JournalSequence,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Instance")]
     pub instance: Option<Instance>,
