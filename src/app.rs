@@ -5,6 +5,7 @@ mod reports;
 use crate::config::settings::PREFIX;
 use crate::config::{App, Config, Kafka, SecretSource};
 use crate::control::{self, Services};
+use crate::descriptors::{self, TooFew};
 use crate::domain::record::RecordSettings;
 use crate::handover::HandedOver;
 use crate::http::admin::Admin;
@@ -21,9 +22,10 @@ use crate::metrics::Metrics;
 use crate::publisher::replay::Replayer;
 use crate::publisher::{self, KafkaSettings, Publisher, PublisherSettings, Sink, Timings};
 use crate::readiness::Readiness;
-use crate::rejected;
+use crate::rejected::{self, Ring};
 use crate::secrets::{self, Owner};
 use crate::shutdown::InFlight;
+use crate::supervision::{self, Part};
 use crate::tls::{self, Identity, Tls};
 use actix_web::web::Data;
 use reports::Reports;
@@ -83,6 +85,9 @@ pub enum StartError {
     Io(#[from] std::io::Error),
     #[error("{0}")]
     Publisher(#[from] publisher::StartError),
+    /// The system allows too few open files.
+    #[error("{0}")]
+    Descriptors(#[from] TooFew),
     /// A programming error in the table of metrics.
     #[error("the metrics cannot be registered: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -154,6 +159,7 @@ pub struct Bridge {
     admin: Running,
     journal: Journal,
     ingest: Arc<Ingest>,
+    ring: Option<Arc<Ring>>,
     reverifier: Reverifier,
     publisher: Publisher,
     readiness: Readiness,
@@ -164,7 +170,12 @@ pub struct Bridge {
 
 impl Bridge {
     /// Opens the journal, then the door, then the way to Kafka. Must run inside an actix system.
-    pub fn start(config: Config, listeners: Listeners) -> Result<Self, StartError> {
+    pub fn start(mut config: Config, listeners: Listeners) -> Result<Self, StartError> {
+        let (share, lowered) = descriptors::share_out(&config.http)?;
+        (config.http.workers, config.http.max_connections) = (share.workers, share.places);
+        if let Some(lowered) = lowered {
+            tracing::warn!("{lowered}");
+        }
         let apps = config.apps.iter().map(|app| app.name.as_str());
         let metrics = Arc::new(Metrics::new(apps, config.record.topic.text())?);
         let journal = Journal::open(
@@ -184,7 +195,7 @@ impl Bridge {
             config.duplicate_window,
             Arc::clone(&metrics),
         )?;
-        let ingest = Arc::new(ingest.with_ring(ring));
+        let ingest = Arc::new(ingest.with_ring(ring.clone()));
         let reverifier = Reverifier::start(Arc::clone(&ingest))?;
         let readiness = Readiness::default();
         let in_flight = InFlight::default();
@@ -229,7 +240,17 @@ impl Bridge {
                 }
             },
         )?;
-        let admin = server::admin(listeners.admin, Data::new(admin), guard)?;
+        let plain = Opener {
+            tls: None,
+            failed_handshakes: metrics.tls_handshake_failures.clone(),
+        };
+        let admin = server::admin(
+            listeners.admin,
+            Data::new(admin),
+            guard,
+            plain,
+            share.admin_places,
+        )?;
         let dir = config.journal.dir;
         let apps = config.apps.into_iter().map(|app| app.name).collect();
         let settings = publisher_settings(apps, config.record, config.kafka);
@@ -251,12 +272,48 @@ impl Bridge {
             admin,
             journal,
             ingest,
+            ring,
             reverifier,
             publisher,
             readiness,
             in_flight,
             shutdown_delay,
         })
+    }
+
+    /// Waits until both listeners are served.
+    ///
+    /// # Errors
+    /// Where one is not.
+    pub async fn up(&self) -> Result<(), StartError> {
+        self.ingress.up().await?;
+        Ok(self.admin.up().await?)
+    }
+
+    /// Waits until a part has ended that the bridge cannot do without; the reason.
+    pub async fn ended(&self) -> String {
+        let certificates = self.certificates.as_ref();
+        let parts = vec![
+            Part::essential("the journal's writer or housekeeping", || {
+                self.journal.has_ended()
+            }),
+            Part::essential("the publisher", || self.publisher.has_ended()),
+            Part::essential("the watch over secret files", || self.secrets.has_ended()),
+            Part::essential("the watch over certificate and key", move || {
+                certificates.is_some_and(tls::Watch::has_ended)
+            }),
+            Part::spare("the ring of rejected deliveries", || {
+                self.ring.as_ref().is_some_and(|ring| ring.has_ended())
+            }),
+            Part::spare("the thread that judges rejected deliveries again", || {
+                self.reverifier.has_ended()
+            }),
+        ];
+        tokio::select! {
+            why = self.ingress.ended() => why,
+            why = self.admin.ended() => why,
+            why = supervision::first_ended(parts) => why,
+        }
     }
 
     /// Has the secret files, and certificate and key, read at once, as SIGHUP asks for.
@@ -299,6 +356,7 @@ impl Bridge {
             // It says so itself where it does not come to its end.
             let _ = publisher.stop(LAST_FLUSH);
             journal.close();
+            ingest.flush_log();
         });
         if let Err(error) = down.await {
             tracing::error!("leaving in disorder: {error}");

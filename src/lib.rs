@@ -23,7 +23,7 @@
 //! [`secrets`] watches the secret files, [`tls`] certificate and key. [`app`] wires them; [`cli`] holds the commands, which reach a running bridge through [`control`];
 //! [`config`] and [`metrics`] are the two tables that operators meet, [`contract`] is what consumers meet. [`simulator`] makes deliveries as
 //! ICR does, and [`load`] sends them and tells what became of each. [`http_client`] is what the bridge itself asks
-//! others with: tokens for Kafka, so far.
+//! others with: tokens for Kafka, so far. [`throttle`] reports many alike events in few log lines.
 //!
 //! [`domain`] and [`journal`] are crates of their own, so that the compiler keeps them apart from all else. Dependencies point one way:
 //! `main → cli → app → http → ingest → {rejected, domain, journal}`, `rejected → {domain, journal}`,
@@ -35,6 +35,7 @@ pub mod cli;
 pub mod config;
 pub mod contract;
 pub mod control;
+pub mod descriptors;
 pub mod handover;
 pub mod http;
 pub mod http_client;
@@ -48,8 +49,10 @@ pub mod rejected;
 pub mod secrets;
 pub mod shutdown;
 pub mod simulator;
+pub mod supervision;
 pub mod survey;
 pub mod telemetry;
+pub mod throttle;
 pub mod tls;
 pub mod version;
 pub mod work;

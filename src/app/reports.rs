@@ -1,8 +1,8 @@
-//! What the journal reports goes to metrics and log; the same trouble, met with every delivery, once in ten seconds.
+//! What the journal reports goes to metrics and log. Trouble that is met with every delivery is logged once in ten seconds, with its count.
 
 use crate::journal;
 use crate::metrics::Metrics;
-use crate::publisher::throttle::Throttle;
+use crate::throttle::Throttle;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ impl Reports {
     pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
         Self {
             metrics: Arc::clone(metrics),
-            throttle: Throttle::new(Duration::from_secs(10)),
+            throttle: Throttle::default(),
         }
     }
 }
@@ -27,12 +27,9 @@ impl journal::Observer for Reports {
     }
 
     fn warning(&self, message: &str) {
-        match self.throttle.pass("journal", message) {
-            None => {}
-            Some(0) => tracing::warn!("{message}"),
-            Some(held_back) => {
-                tracing::warn!("{message} ({held_back} more since the last such line)")
-            }
-        }
+        self.throttle.text(message, |message, count| match count {
+            1 => tracing::warn!("{message}"),
+            _ => tracing::warn!("{message} ({count} since the last such line)"),
+        });
     }
 }

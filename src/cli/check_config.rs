@@ -1,7 +1,9 @@
 //! `check-config`: every problem, or everything that is in force.
 
+use super::print::{errln, outln};
 use super::{Exit, explain};
 use crate::config::{Config, Variables};
+use crate::descriptors;
 
 pub(super) fn run(variables: Variables) -> Exit {
     let config = match Config::read(variables) {
@@ -15,17 +17,22 @@ pub(super) fn run(variables: Variables) -> Exit {
         .max()
         .unwrap_or_default();
     for (name, value) in config.effective() {
-        anstream::println!("{name:width$}  {value}");
+        outln!("{name:width$}  {value}");
     }
     for (name, nearest) in &config.unknown {
         let hint = nearest
             .as_ref()
             .map(|nearest| format!("; did you mean {nearest}?"))
             .unwrap_or_default();
-        anstream::eprintln!("warning: {name} is no setting and has no effect{hint}");
+        errln!("warning: {name} is no setting and has no effect{hint}");
+    }
+    match descriptors::share_out(&config.http) {
+        Ok((_, None)) => {}
+        Ok((_, Some(lowered))) => anstream::eprintln!("warning: here {lowered}"),
+        Err(few) => anstream::eprintln!("warning: here {few}"),
     }
     for warning in &config.warnings {
-        anstream::eprintln!("warning: {warning}");
+        errln!("warning: {warning}");
     }
     Exit::Done
 }

@@ -1,9 +1,9 @@
 //! `completions`: what a shell needs to complete the command line.
 
-use super::{Cli, Exit};
+use super::{Cli, Exit, print};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 
 const NAME: &str = "icr-bridge";
 
@@ -22,14 +22,8 @@ pub(super) fn run(options: &Options) -> Exit {
         Shell::Bash => bash(),
         shell => generate(shell, NAME),
     };
-    match std::io::stdout().write_all(&script) {
-        // Whoever read the output has seen enough.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            anstream::eprintln!("icr-bridge completions: {error}");
-            Exit::Io
-        }
-        _ => Exit::Done,
-    }
+    print::note(std::io::stdout().write_all(&script));
+    Exit::Done
 }
 
 fn generate(shell: Shell, name: &str) -> Vec<u8> {

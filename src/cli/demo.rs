@@ -5,6 +5,7 @@ mod show;
 mod tally;
 
 use super::Exit;
+use super::print::{self, errln};
 use crate::domain::event::EventKind;
 use crate::mock_kafka::{ConsumedRecord, MockKafka, MockTopic, TopicReader};
 use crate::simulator::{Request, Simulator};
@@ -65,22 +66,26 @@ const CHAPTER: [Scene; 12] = [
 pub(super) fn run(options: Options) -> Exit {
     match play(options) {
         Ok(exit) => exit,
-        Err(error) if nobody_reads(&error) => Exit::Done,
-        Err(error) => {
-            anstream::eprintln!("icr-bridge demo: {error}");
-            Exit::Failed
-        }
+        Err(error) => match error.downcast::<Unshown>() {
+            Ok(unshown) => {
+                print::note(Err(unshown.0));
+                Exit::Done
+            }
+            Err(error) => {
+                errln!("icr-bridge demo: {error}");
+                Exit::Failed
+            }
+        },
     }
 }
 
 /// Anything that keeps the demo from being shown.
 type Error = Box<dyn std::error::Error>;
 
-/// Whoever read the output has seen enough: `demo | head`.
-fn nobody_reads(error: &Error) -> bool {
-    let error = error.downcast_ref::<std::io::Error>();
-    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-}
+/// Standard output cannot be written, or nobody reads it any more: `demo | head`.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output: {0}")]
+struct Unshown(#[from] std::io::Error);
 
 fn play(options: Options) -> Result<Exit, Error> {
     let kafka = MockKafka::start(&TOPICS.map(|topic| MockTopic::new(topic, PARTITIONS)))?;
@@ -88,13 +93,13 @@ fn play(options: Options) -> Result<Exit, Error> {
     let bridge = DemoBridge::start(kafka.bootstrap_servers())?;
     let interrupted = bridge.interrupted();
     let shown = show::opening(&bridge)
-        .map_err(Error::from)
+        .map_err(|error| Unshown(error).into())
         .and_then(|()| perform(&options, &bridge, &mut topics, &interrupted));
     let metrics = bridge.metrics()?;
     let stopped = bridge.stop()?;
     let tally = shown?;
     let adds_up = tally.adds_up(&metrics, &stopped);
-    show::summary(&tally, &stopped, adds_up)?;
+    show::summary(&tally, &stopped, adds_up).map_err(Unshown)?;
     Ok(if adds_up { Exit::Done } else { Exit::Failed })
 }
 
@@ -118,7 +123,7 @@ fn perform(
             Some(id) => arrival(topics, id)?,
             None => None,
         };
-        show::delivery(number, *scene, &answer, record.as_ref())?;
+        show::delivery(number, *scene, &answer, record.as_ref()).map_err(Unshown)?;
         tally.count(&answer, record.as_ref());
         wait(Duration::from_millis(options.pause), interrupted);
         if interrupted.load(Ordering::Acquire) {

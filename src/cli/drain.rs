@@ -1,6 +1,7 @@
 //! `drain`: waits until the journal is published.
 
 use super::errand::{Alone, Errand};
+use super::print::outln;
 use super::{Exit, selection::duration};
 use crate::config::Variables;
 use crate::control::Verb;
@@ -40,7 +41,7 @@ pub(super) fn run(options: Options, variables: Variables) -> Exit {
         Err(exit) => return exit,
     };
     if options.json {
-        anstream::println!("{}", serde_json::to_string(&summary).unwrap_or_default());
+        outln!("{}", serde_json::to_string(&summary).unwrap_or_default());
     } else {
         print(&summary);
     }
@@ -56,19 +57,19 @@ fn print(summary: &Summary) {
         drained, pending, ..
     } = summary;
     match summary.end {
-        End::Drained => anstream::println!("drained: {drained} deliveries, none pending"),
+        End::Drained => outln!("drained: {drained} deliveries, none pending"),
         End::TimedOut => {
-            anstream::println!("the time is up: {drained} deliveries drained, {pending} pending");
+            outln!("the time is up: {drained} deliveries drained, {pending} pending");
         }
         End::Cancelled => {
-            anstream::println!("cancelled: {drained} deliveries drained, {pending} pending");
+            outln!("cancelled: {drained} deliveries drained, {pending} pending");
         }
-        End::Leaving => anstream::println!(
+        End::Leaving => outln!(
             "the bridge is leaving: {drained} deliveries drained, {pending} pending; they wait in the journal for its next start"
         ),
     }
     if summary.held > 0 {
-        anstream::println!(
+        outln!(
             "{} deliveries are held on disk, which no topic has taken; they are offered to the quarantine topic by and by",
             summary.held
         );

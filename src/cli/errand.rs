@@ -1,5 +1,6 @@
 //! Has a verb carried out: by the running bridge over its control socket, or, where none runs, here, with the journal opened under its lock.
 
+use super::print::errln;
 use super::{Exit, explain};
 use crate::app::publisher_settings;
 use crate::config::{self, Judging, Log, Publishing, Variables};
@@ -111,7 +112,7 @@ impl Errand {
     }
 
     fn fail(&self, exit: Exit, why: &str) -> Exit {
-        anstream::eprintln!("icr-bridge {}: {why}", self.name);
+        errln!("icr-bridge {}: {why}", self.name);
         exit
     }
 
@@ -163,7 +164,7 @@ impl Errand {
                     Alone::Publish | Alone::Nothing => "publish",
                     Alone::Judge => "judge and journal",
                 };
-                anstream::eprintln!(
+                errln!(
                     "icr-bridge {}: no bridge runs on {}, so it would {what} by itself, and needs the bridge's settings for that",
                     self.name,
                     dir.display()
@@ -326,7 +327,7 @@ impl Errand {
             return std::future::pending().await;
         };
         signals.leave(|| {}).await;
-        anstream::eprintln!("cancelling; a second signal leaves at once");
+        errln!("cancelling; a second signal leaves at once");
         cancel();
         signals.leave(|| {}).await;
         Exit::AtOnce
@@ -413,7 +414,7 @@ impl Show {
         let of = progress
             .total
             .map_or("so far".to_owned(), |total| format!("of {total}"));
-        anstream::eprintln!("{}: {} {of}  {note}", self.name, progress.done);
+        errln!("{}: {} {of}  {note}", self.name, progress.done);
     }
 
     fn end(&self) {

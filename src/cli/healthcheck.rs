@@ -1,5 +1,6 @@
 //! `healthcheck`: what a container's health check runs.
 
+use super::print::{errln, outln};
 use super::{Exit, explain};
 use crate::config::{self, Variables};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,7 +24,7 @@ pub(super) fn run(variables: Variables) -> Exit {
     match agent.get(&url).call() {
         Ok(mut response) => {
             let text = response.body_mut().read_to_string().unwrap_or_default();
-            anstream::println!("{}", text.trim_end());
+            outln!("{}", text.trim_end());
             if response.status().is_success() {
                 Exit::Done
             } else {
@@ -31,7 +32,7 @@ pub(super) fn run(variables: Variables) -> Exit {
             }
         }
         Err(error) => {
-            anstream::eprintln!("{url}: {error}");
+            errln!("{url}: {error}");
             Exit::Failed
         }
     }

@@ -9,6 +9,7 @@ mod output;
 mod row;
 mod shown;
 
+use super::print::errln;
 use super::selection::Criteria;
 use super::{Exit, explain};
 use crate::config::{self, Variables};
@@ -111,7 +112,7 @@ pub(super) fn run(options: Options, variables: Variables) -> Exit {
     let selection = match options.criteria.clone().selection() {
         Ok(selection) => selection,
         Err(problem) => {
-            anstream::eprintln!("icr-bridge: {problem}");
+            errln!("icr-bridge: {problem}");
             return Exit::Usage;
         }
     };
@@ -133,7 +134,7 @@ pub(super) fn run(options: Options, variables: Variables) -> Exit {
         // The reader has seen enough: `| head`.
         Failure::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         failure => {
-            anstream::eprintln!("icr-bridge: {failure}");
+            errln!("icr-bridge: {failure}");
             Exit::from(&failure)
         }
     })
@@ -163,7 +164,7 @@ impl Inspection {
             Ok(_) => Exit::Done,
             Err(error) => {
                 let dir = self.dir.display();
-                anstream::eprintln!("icr-bridge: what is held in {dir} cannot be read: {error}");
+                errln!("icr-bridge: what is held in {dir} cannot be read: {error}");
                 Exit::Io
             }
         };
@@ -293,13 +294,13 @@ impl Inspection {
         let matching = matching.unwrap_or(shown as u64);
         let left_out = matching.saturating_sub(shown as u64);
         if left_out > 0 {
-            anstream::eprintln!(
+            errln!(
                 "The newest {shown} of {matching}: {left_out} older ones are not shown; --last N shows more, --all all of them."
             );
         } else if matching == 0 && view.last() == 0 {
-            anstream::eprintln!("{} holds no deliveries.", self.dir.display());
+            errln!("{} holds no deliveries.", self.dir.display());
         } else if matching == 0 {
-            anstream::eprintln!("No delivery in {} matches.", self.dir.display());
+            errln!("No delivery in {} matches.", self.dir.display());
         }
     }
 
@@ -324,7 +325,7 @@ impl Inspection {
         })?;
         output.flush()?;
         for id in &wanted {
-            anstream::eprintln!(
+            errln!(
                 "icr-bridge: no delivery with the id {id} {}",
                 self.where_it_was_sought(selection)
             );

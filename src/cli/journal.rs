@@ -1,6 +1,7 @@
 //! `journal verify` and `journal repair`.
 
 use super::Exit;
+use super::print::{errln, outln};
 use crate::config::{self, Variables};
 use crate::journal::OpenError;
 use crate::journal::storage::Disk;
@@ -31,7 +32,7 @@ pub(super) fn run(command: Command, variables: Variables) -> Exit {
         Command::Repair => mend(&dir),
     };
     outcome.unwrap_or_else(|error| {
-        anstream::eprintln!("icr-bridge: {error}");
+        errln!("icr-bridge: {error}");
         Exit::from(&error)
     })
 }
@@ -43,12 +44,12 @@ fn verify(dir: &Path) -> Result<Exit, OpenError> {
         source,
     })?;
     for remark in &found.remarks {
-        anstream::println!("remark  {}", line(remark));
+        outln!("remark  {}", line(remark));
     }
     for damage in &found.damage {
-        anstream::println!("DAMAGE  {}", line(damage));
+        outln!("DAMAGE  {}", line(damage));
     }
-    anstream::println!(
+    outln!(
         "{} segments, {} good records, {} damaged places",
         found.segments,
         found.records,
@@ -57,7 +58,7 @@ fn verify(dir: &Path) -> Result<Exit, OpenError> {
     if found.damage.is_empty() {
         return Ok(Exit::Done);
     }
-    anstream::println!("Stop the bridge and run `icr-bridge journal repair`.");
+    outln!("Stop the bridge and run `icr-bridge journal repair`.");
     Ok(Exit::Damage)
 }
 
@@ -72,13 +73,13 @@ fn line(finding: &Finding) -> String {
 fn mend(dir: &Path) -> Result<Exit, OpenError> {
     let repaired = repair(Arc::new(Disk), dir)?;
     for done in &repaired.done {
-        anstream::println!("{done}");
+        outln!("{done}");
     }
     if repaired.done.is_empty() {
-        anstream::println!("nothing to repair");
+        outln!("nothing to repair");
     }
     if repaired.written_off > 0 {
-        anstream::println!(
+        outln!(
             "{} deliveries are lost and written off",
             repaired.written_off
         );

@@ -8,6 +8,7 @@ mod errand;
 mod healthcheck;
 mod inspect;
 mod journal;
+mod print;
 mod replay;
 mod reverify;
 mod schema;
@@ -19,6 +20,7 @@ mod stats;
 use crate::config::{ConfigError, Variables};
 use crate::journal::OpenError;
 use clap::{Parser, Subcommand};
+use print::errln;
 use std::process::ExitCode;
 
 /// How a process ends.
@@ -30,6 +32,8 @@ pub enum Exit {
     Failed,
     /// A second signal: it left without waiting for anything.
     AtOnce,
+    /// A part of it had ended that it cannot do without.
+    Broken,
     /// Configuration or usage (sysexits' EX_USAGE).
     Usage,
     /// `journal verify` found damage (EX_DATAERR).
@@ -51,7 +55,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Done => 0,
-            Exit::Failed | Exit::AtOnce => 1,
+            Exit::Failed | Exit::AtOnce | Exit::Broken => 1,
             Exit::Usage => 64,
             Exit::Damage => 65,
             Exit::Io => 74,
@@ -141,19 +145,18 @@ impl Cli {
     /// Parses the arguments; help and version go to standard output, wrong usage ends with 64 and says what would be right.
     pub fn parse_or_explain() -> Result<Self, Exit> {
         Self::try_parse().map_err(|error| {
-            // Where even the terminal is gone there is nobody to tell.
-            drop(error.print());
+            let printed = error.print();
             if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Done
+                return Exit::Usage;
             }
+            print::note(printed);
+            print::settle(Exit::Done)
         })
     }
 
     pub fn run(self) -> Exit {
         let variables: Variables = std::env::vars_os().collect();
-        match self.command.unwrap_or(Command::Serve) {
+        let exit = match self.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::run(variables),
             Command::Demo(options) => demo::run(options),
             Command::Send(options) => send::run(&options, variables),
@@ -167,13 +170,14 @@ impl Cli {
             Command::Schema(options) => schema::run(options),
             Command::Journal(command) => journal::run(command, variables),
             Command::Completions(options) => completions::run(&options),
-        }
+        };
+        print::settle(exit)
     }
 }
 
 /// Says what is wrong with the arguments, where clap cannot know.
 fn explain_usage(command: &str, problem: &str) -> Exit {
-    anstream::eprintln!(
+    errln!(
         "icr-bridge {command}: {problem}\n\nFor more information, try 'icr-bridge {command} --help'."
     );
     Exit::Usage
@@ -182,12 +186,12 @@ fn explain_usage(command: &str, problem: &str) -> Exit {
 /// Prints every problem of a configuration, and how it ends.
 fn explain(error: &ConfigError) -> Exit {
     let count = error.0.len();
-    anstream::eprintln!(
+    errln!(
         "icr-bridge: {count} problem{} with the configuration:",
         if count == 1 { "" } else { "s" }
     );
     for problem in &error.0 {
-        anstream::eprintln!("  {problem}");
+        errln!("  {problem}");
     }
     Exit::Usage
 }

@@ -1,6 +1,7 @@
 //! `replay`: publishes deliveries of the journal again.
 
 use super::errand::{Alone, Errand};
+use super::print::{errln, outln};
 use super::selection::Criteria;
 use super::{Exit, explain_usage};
 use crate::config::{self, Variables};
@@ -80,7 +81,7 @@ pub(super) fn run(options: Options, variables: Variables) -> Exit {
         Err(exit) => return exit,
     };
     if options.json {
-        anstream::println!("{}", serde_json::to_string(&summary).unwrap_or_default());
+        outln!("{}", serde_json::to_string(&summary).unwrap_or_default());
     } else {
         print(&summary);
     }
@@ -101,12 +102,12 @@ fn replayed(wish: Wish, variables: Variables) -> Result<Summary, Exit> {
 /// Counts by the files alone: with no bridge to ask, nothing is opened for that.
 fn count(wish: &Wish, variables: Variables) -> Result<Summary, Exit> {
     let view = View::open(Arc::new(Disk), &config::journal_dir(variables)).map_err(|error| {
-        anstream::eprintln!("icr-bridge replay: {error}");
+        errln!("icr-bridge replay: {error}");
         Exit::from(&error)
     })?;
     let mut work = Work::new(Stopper::default(), Box::new(drop));
     replay::count(&view, wish, &mut work).map_err(|error| {
-        anstream::eprintln!("icr-bridge replay: {error}");
+        errln!("icr-bridge replay: {error}");
         Exit::Io
     })
 }
@@ -128,9 +129,9 @@ fn exit_of(summary: &Summary) -> Exit {
 fn print(summary: &Summary) {
     let selected = summary.selected;
     if summary.dry_run {
-        anstream::println!("{selected} deliveries would be published again");
+        outln!("{selected} deliveries would be published again");
         for group in &summary.groups {
-            anstream::println!(
+            outln!(
                 "  {:>9}  {}  {}  {}",
                 group.count,
                 group.app,
@@ -146,10 +147,10 @@ fn print(summary: &Summary) {
             End::Leaving => "the bridge is leaving",
             End::Failed => "failed",
         };
-        anstream::println!("{how}: {done} of {selected} deliveries stand in Kafka again");
+        outln!("{how}: {done} of {selected} deliveries stand in Kafka again");
     }
     if let Some(why) = &summary.why {
-        anstream::println!("  because {why}");
+        outln!("  because {why}");
     }
     let parts = [
         (summary.published, "published"),
@@ -186,7 +187,7 @@ fn print(summary: &Summary) {
     ];
     for (count, what) in parts {
         if count > 0 {
-            anstream::println!("  {count:>9}  {what}");
+            outln!("  {count:>9}  {what}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Exit;
 use super::errand::{Alone, Errand};
+use super::print::outln;
 use crate::config::Variables;
 use crate::control::Verb;
 use crate::ingest::Reverified;
@@ -43,14 +44,14 @@ pub(super) fn run(options: Options, variables: Variables) -> Exit {
         Err(exit) => return exit,
     };
     if options.json {
-        anstream::println!("{}", serde_json::to_string(&sum).unwrap_or_default());
+        outln!("{}", serde_json::to_string(&sum).unwrap_or_default());
     } else {
         let end = match sum.end {
             End::Completed => "",
             End::Cancelled => "cancelled: ",
             End::Leaving => "the bridge is leaving: ",
         };
-        anstream::println!("{end}{sum}");
+        outln!("{end}{sum}");
     }
     if sum.end == End::Completed && sum.refused + sum.unreadable == 0 {
         Exit::Done

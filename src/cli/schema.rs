@@ -1,10 +1,10 @@
 //! `schema`: the contract with consumers, on standard output.
 
 use super::Exit;
+use super::print::{self, errln};
 use crate::contract::{ASYNCAPI, SCHEMAS, SchemaDocument, bundle};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
-use std::io::{ErrorKind, Write};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -35,7 +35,7 @@ fn names() -> PossibleValuesParser {
 pub(super) fn run(options: Options) -> Exit {
     let text = match (options.format, options.name) {
         (Format::Asyncapi, Some(name)) => {
-            anstream::eprintln!(
+            errln!(
                 "icr-bridge: the AsyncAPI document is one whole: leave out {name}, or --format asyncapi"
             );
             return Exit::Usage;
@@ -47,17 +47,6 @@ pub(super) fn run(options: Options) -> Exit {
             .map(|schema| schema.text.to_owned())
             .unwrap_or_default(),
     };
-    print(&text)
-}
-
-fn print(text: &str) -> Exit {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Ok(()) => Exit::Done,
-        // Whoever read has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Done,
-        Err(error) => {
-            anstream::eprintln!("icr-bridge: standard output: {error}");
-            Exit::Io
-        }
-    }
+    print::out(format_args!("{text}"));
+    Exit::Done
 }

@@ -14,6 +14,7 @@ mod watch;
 
 pub(super) use options::{LONG_HELP, Options};
 
+use super::print::errln;
 use super::{Exit, explain};
 use crate::config::{ConfigError, Variables};
 use crate::load::{self, Stop};
@@ -42,13 +43,11 @@ pub(super) fn run(options: &Options, variables: Variables) -> Exit {
     match sent {
         Ok(exit) => exit,
         Err(SendError::Usage(message)) => {
-            anstream::eprintln!(
-                "error: {message}\n\nFor more information, try 'icr-bridge send --help'."
-            );
+            errln!("error: {message}\n\nFor more information, try 'icr-bridge send --help'.");
             Exit::Usage
         }
         Err(SendError::Io(message)) => {
-            anstream::eprintln!("icr-bridge send: {message}");
+            errln!("icr-bridge send: {message}");
             Exit::Io
         }
         Err(SendError::Config(error)) => explain(&error),

@@ -6,10 +6,16 @@ use crate::config::{self, Config, ConfigError, Variables};
 use crate::handover::{self, HandedOver};
 use crate::publisher;
 use crate::shutdown::Signals;
+use crate::supervision;
 use crate::telemetry;
 use crate::version::{REVISION, VERSION};
+use std::time::Duration;
+
+/// How long the rest may take once a part has ended that the bridge cannot do without.
+const BROKEN: Duration = Duration::from_secs(10);
 
 pub(super) fn run(variables: Variables) -> Exit {
+    supervision::listen_for_panics();
     let _flush = telemetry::start_apart(&config::log_settings(variables.clone()));
     // SAFETY: this is the process's beginning, and the only call.
     let handed_over = unsafe { handover::take(&variables) };
@@ -36,22 +42,34 @@ pub(super) fn run(variables: Variables) -> Exit {
     }
     let system = actix_web::rt::System::new();
     let exit = system.block_on(serve(config, handed_over));
-    if exit == Exit::AtOnce {
-        // Dropping the runtime would wait for what a second signal says not to wait for.
+    if matches!(exit, Exit::AtOnce | Exit::Broken) {
+        // Dropping the runtime would wait for what is not to be waited for.
         std::mem::forget(system);
     }
     exit
 }
 
 async fn serve(config: Config, handed_over: HandedOver) -> Exit {
-    let (mut signals, bridge) = match start(config, handed_over) {
+    let (mut signals, bridge) = match start(config, handed_over).await {
         Ok(started) => started,
         Err(error) => {
             tracing::error!("{error}");
             return exit_of(&error);
         }
     };
-    let signal = signals.leave(|| bridge.reload_secrets()).await;
+    let signal = tokio::select! {
+        signal = signals.leave(|| bridge.reload_secrets()) => signal,
+        why = bridge.ended() => {
+            tracing::error!(
+                "{why}; the bridge ends, so that a service manager can start it again. What was answered 202 is on disk"
+            );
+            // What still works finishes its work.
+            if tokio::time::timeout(BROKEN, bridge.stop()).await.is_err() {
+                tracing::warn!("not everything has ended within {BROKEN:?}");
+            }
+            return Exit::Broken;
+        }
+    };
     tracing::info!("{signal}: leaving in order; a second signal leaves at once");
     let mut stop = Box::pin(bridge.stop());
     tokio::select! {
@@ -67,25 +85,8 @@ async fn serve(config: Config, handed_over: HandedOver) -> Exit {
     }
 }
 
-/// File descriptors for journal, Kafka and the rest, beside one a connection.
-const RESERVED_FILES: u64 = 256;
-
-/// As many open files as the system allows: connections must not leave the journal without.
-fn raise_file_limit(config: &Config) {
-    let wanted = config.http.max_connections as u64 + RESERVED_FILES;
-    match rlimit::increase_nofile_limit(wanted) {
-        Ok(allowed) if allowed < wanted => tracing::warn!(
-            "the system allows {allowed} open files, fewer than ICR_BRIDGE_MAX_CONNECTIONS={} takes; raise the limit (ulimit -n) or lower the setting",
-            config.http.max_connections
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!("the limit of open files cannot be raised: {error}"),
-    }
-}
-
-fn start(config: Config, handed_over: HandedOver) -> Result<(Signals, Bridge), StartError> {
+async fn start(config: Config, handed_over: HandedOver) -> Result<(Signals, Bridge), StartError> {
     let signals = Signals::new()?;
-    raise_file_limit(&config);
     let listeners = Listeners::take(&config, handed_over)?;
     let (ingress, admin) = (
         listeners.ingress.local_addr()?,
@@ -98,6 +99,7 @@ fn start(config: Config, handed_over: HandedOver) -> Result<(Signals, Bridge), S
     let journal = config.journal.dir.display().to_string();
     let scheme = config.http.tls.as_ref().map_or("http", |_| "https");
     let bridge = Bridge::start(config, listeners)?;
+    bridge.up().await?;
     tracing::info!(
         "icr-bridge {VERSION} ({REVISION}) listens on {scheme}://{ingress}/webhook, admin on http://{admin}/metrics; journal {journal}; topic {topic} at {brokers}"
     );
@@ -109,8 +111,8 @@ fn exit_of(error: &StartError) -> Exit {
         StartError::Journal(error) => Exit::from(error),
         StartError::Bind { .. } | StartError::Io(_) => Exit::Io,
         StartError::Publisher(publisher::StartError::Properties(_)) => Exit::Usage,
-        StartError::Publisher(publisher::StartError::Thread(_)) | StartError::Metrics(_) => {
-            Exit::Failed
-        }
+        StartError::Publisher(publisher::StartError::Thread(_))
+        | StartError::Descriptors(_)
+        | StartError::Metrics(_) => Exit::Failed,
     }
 }

@@ -1,6 +1,7 @@
 //! `stats`: the ledger of a journal, read from its files.
 
 use super::Exit;
+use super::print::{errln, outln};
 use crate::config::{self, Variables};
 use crate::journal::storage::Disk;
 use crate::journal::view::View;
@@ -35,20 +36,20 @@ pub(super) fn run(options: Options, variables: Variables) -> Exit {
     let view = match View::open(Arc::new(Disk), &dir) {
         Ok(view) => view,
         Err(error) => {
-            anstream::eprintln!("icr-bridge: {error}");
+            errln!("icr-bridge: {error}");
             return Exit::from(&error);
         }
     };
     let ledger = match view.ledger() {
         Ok(ledger) => ledger,
         Err(error) => {
-            anstream::eprintln!("icr-bridge: {}: {error}", dir.display());
+            errln!("icr-bridge: {}: {error}", dir.display());
             return Exit::Io;
         }
     };
     let stats = Stats::new(ledger, view.span());
     if options.json {
-        anstream::println!("{}", serde_json::to_string(&stats).unwrap_or_default());
+        outln!("{}", serde_json::to_string(&stats).unwrap_or_default());
     } else {
         print(&stats);
     }
@@ -82,10 +83,10 @@ fn print(stats: &Stats) {
         ("unaccounted", format!("{} (must be 0)", stats.unaccounted)),
     ];
     for (name, value) in lines {
-        anstream::println!("{name:12} {value:>12}");
+        outln!("{name:12} {value:>12}");
     }
     match (stats.first_sequence, stats.last_sequence) {
-        (Some(first), Some(last)) => anstream::println!("on disk      sequences {first} to {last}"),
-        _ => anstream::println!("on disk      nothing"),
+        (Some(first), Some(last)) => outln!("on disk      sequences {first} to {last}"),
+        _ => outln!("on disk      nothing"),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! **Guarantee.** A body is read just far enough to find the one string `signedData`: nothing else in it is authenticated, so
 //! nothing else in it can make an authentic delivery fail. It may be nested to any depth and repeat any other key. What must
-//! hold is that the body is one JSON object in UTF-8 and that there is no doubt about which string was signed.
+//! hold is that the body is one JSON object in UTF-8 (a byte order mark before it is ignored) and that there is no doubt about which
+//! string was signed.
 
 use super::json;
 use super::reasons::Rejection;
@@ -70,6 +71,9 @@ impl<'a> Envelope<'a> {
     /// `body_not_json`, `body_not_object`, `duplicate_key`, `signed_data_missing` or `signed_data_not_string`.
     pub fn parse(body: &'a [u8]) -> Result<Self, Rejection> {
         let text = std::str::from_utf8(body).map_err(|_| Rejection::BodyNotJson)?;
+        // RFC 8259, section 8.1: a parser may ignore it. What is signed is a string inside, so nothing is weakened.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let begin = body.len() - text.len();
         if !json::is_json(text) {
             return Err(Rejection::BodyNotJson);
         }
@@ -90,7 +94,7 @@ impl<'a> Envelope<'a> {
         }
         Ok(Self {
             signed_data: json::unescape(member.value),
-            token: member.at..member.at + member.value.len(),
+            token: begin + member.at..begin + member.at + member.value.len(),
             outer,
         })
     }
@@ -158,7 +162,10 @@ mod tests {
             "{",
             "{}{}",
             "{\"signedData\":\"a\"}x",
-            "\u{feff}{\"signedData\":\"a\"}",
+            "\u{feff}\u{feff}{\"signedData\":\"a\"}",
+            " \u{feff}{\"signedData\":\"a\"}",
+            "{\"signedData\":\"a\"}\u{feff}",
+            "\u{feff}",
             "{'signedData':'a'}",
         ] {
             assert_eq!(reason(body), Rejection::BodyNotJson, "{body}");
@@ -221,6 +228,16 @@ mod tests {
         );
         assert_eq!(signed_data(r#"{"signedData":""}"#), "");
         assert_eq!(signed_data(r#"{"signedData":"\ud800"}"#), "\u{fffd}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_body_is_ignored_and_the_token_is_found_behind_it() {
+        let body = "\u{feff} {\"event\":\"x\",\"signedData\":\"a\\/b\"} ".as_bytes();
+        let envelope = Envelope::parse(body).unwrap();
+        assert_eq!(envelope.signed_data(), "a/b");
+        assert_eq!(&body[envelope.token()], br#""a\/b""#);
+        let restored = Envelope::restore(body, envelope.token()).unwrap();
+        assert_eq!(restored.signed_data(), "a/b");
     }
 
     #[test]

@@ -1,27 +1,29 @@
-//! Looks after the ingress's connections: closes those that bring nothing, and takes leave of all when the bridge goes.
+//! Looks after a listener's connections: closes those that bring nothing or take nothing, and takes leave of all when the bridge goes.
 //!
-//! - **In ordinary times.** actix limits the time of a connection's first head only: after one request, a client could hold its
-//!   place for ever with a single byte. A connection that has had no request under way for longer than an idle connection is kept
-//!   and a head may take together is closed.
+//! - **In ordinary times.** A connection is closed when a head does not come within its time (408 where it is the first one), when it
+//!   has been idle for longer than an idle connection is kept, or when its answers are not read. The HTTP library's own timers are off:
+//!   they fire before what has arrived is read, so after a standstill of the process they would give up requests that are there. Here
+//!   time in which nobody could look is not counted, and what has arrived is read first.
 //! - **When all places are taken**, the connections that have waited for their sender the longest make room, so that clients
 //!   that say nothing cannot close the door to those that bring a delivery.
+//! - **When long heads, bodies that wait for memory and unread answers take too much together**, those that have held some for the
+//!   longest make room.
 //! - **When the bridge leaves**, every answer closes its connection, and a connection that waits for its sender is closed only once
-//!   nothing has come for `LINGER`: HTTP/1.1 has no way of closing an idle connection that cannot cross with a request, so
+//!   nothing has come for a while: HTTP/1.1 has no way of closing an idle connection that cannot cross with a request, so
 //!   those that speak now and then are given the time to speak once more.
 //!
 //! Each worker looks after its own: a connection's state never leaves its thread, so that none is closed between the arrival of
 //! a request and its handling.
 
-use super::socket;
+use super::connection::Connection;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use actix_web::HttpRequest;
-use actix_web::dev::Extensions;
 use tokio::sync::watch;
 
 /// Between two looks.
@@ -30,8 +32,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Between two looks while the bridge leaves.
 const EVERY_LEAVING: Duration = Duration::from_millis(10);
 
-/// Silence after which a connection is taken to be idle when the bridge leaves.
-const LINGER: Duration = Duration::from_secs(1);
+/// A look that comes so much later than it should was kept from it: by a standstill of the process, or by want of processor time.
+const LATE: Duration = Duration::from_millis(500);
 
 /// A connection younger than this never makes room: its first request may be just behind it.
 const SETTLING: Duration = Duration::from_millis(100);
@@ -50,6 +52,12 @@ thread_local! {
 struct Worker {
     connections: RefCell<Vec<Weak<Connection>>>,
     open: Cell<usize>,
+    /// Bytes that connections are counted for: see [`Connection`].
+    held: Cell<usize>,
+    /// And what they may be together.
+    held_limit: Cell<usize>,
+    /// Those for whose bodies memory was set aside, the longest first; some have ended since.
+    filling: RefCell<VecDeque<Weak<Connection>>>,
     looked_after: Cell<bool>,
     told: Cell<Option<Instant>>,
 }
@@ -57,17 +65,23 @@ struct Worker {
 /// The limits that connections are kept to.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Longest time without a request under way.
+    /// Time for a request's head.
+    pub head: Duration,
+    /// Longest time between two requests.
     pub idle: Duration,
     /// Places of one worker.
     pub places: usize,
+    /// Bytes that one worker's connections may take together for long heads, bodies that wait for memory, and unread answers.
+    pub held: usize,
+    /// CPU time that one request may cost before its body is there.
+    pub cost: super::meter::Limit,
 }
 
 /// All connections of the ingress. Clones are handles to the same.
 #[derive(Clone)]
 pub struct Connections(Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     leaving: watch::Sender<bool>,
     /// Open connections that were there before the bridge began to leave.
     old: AtomicUsize,
@@ -75,28 +89,14 @@ struct Shared {
     new: AtomicUsize,
 }
 
-/// A connection of this worker. Lives in the connection's own data: it ends with the connection, on the same thread.
-struct Connection {
-    shared: Arc<Shared>,
-    /// Whether it came when the bridge was leaving already.
-    new: bool,
-    socket: RawFd,
-    /// From a request's head to its answer.
-    requests: Cell<usize>,
-    /// Of these, the ones whose body has come completely: the sender waits for us.
-    owed: Cell<usize>,
-    /// Whether memory was set aside for a body that is coming.
-    fills: Cell<bool>,
-    /// Since when we have waited for the sender.
-    waits_since: Cell<Instant>,
-    /// Not to be looked at before, when leaving.
-    due: Cell<Instant>,
-}
+impl Shared {
+    pub(super) fn is_leaving(&self) -> bool {
+        *self.leaving.borrow()
+    }
 
-/// A request under way on a connection.
-pub(super) struct Busy {
-    connection: Option<Rc<Connection>>,
-    owed: Cell<bool>,
+    pub(super) fn counter(&self, new: bool) -> &AtomicUsize {
+        if new { &self.new } else { &self.old }
+    }
 }
 
 impl Default for Connections {
@@ -117,7 +117,7 @@ impl Connections {
 
     /// Whether connections should be closed after the answer.
     pub fn are_leaving(&self) -> bool {
-        *self.0.leaving.borrow()
+        self.0.is_leaving()
     }
 
     /// Waits until the connections that were open when the bridge began to leave are gone, but not longer than `limit`.
@@ -139,19 +139,20 @@ impl Connections {
     }
 
     /// Notes a new connection of this worker.
-    pub(super) fn opened(&self, socket: RawFd, data: &mut Extensions, limits: Limits) {
-        let connection = Rc::new(Connection::new(self, socket));
+    pub(super) fn opened(&self, socket: RawFd, limits: Limits) -> Rc<Connection> {
+        let connection = Rc::new(Connection::new(&self.0, socket, limits.cost));
         WORKER.with(|worker| {
             worker
                 .connections
                 .borrow_mut()
                 .push(Rc::downgrade(&connection));
+            worker.held_limit.set(limits.held);
             worker.make_room(limits);
             if !worker.looked_after.replace(true) {
                 actix_web::rt::spawn(look_after(self.clone(), limits));
             }
         });
-        data.insert(connection);
+        connection
     }
 }
 
@@ -169,127 +170,51 @@ async fn settle(time: Duration, limit: Duration, condition: impl Fn() -> bool) {
     }
 }
 
-impl Connection {
-    fn new(connections: &Connections, socket: RawFd) -> Self {
-        let new = connections.are_leaving();
-        let now = Instant::now();
-        let connection = Self {
-            shared: Arc::clone(&connections.0),
-            new,
-            socket,
-            requests: Cell::new(0),
-            owed: Cell::new(0),
-            fills: Cell::new(false),
-            waits_since: Cell::new(now),
-            due: Cell::new(now),
-        };
-        connection.counter().fetch_add(1, Ordering::AcqRel);
-        WORKER.with(|worker| worker.open.set(worker.open.get() + 1));
-        connection
-    }
-
-    fn counter(&self) -> &AtomicUsize {
-        if self.new {
-            &self.shared.new
-        } else {
-            &self.shared.old
-        }
-    }
-
-    /// In ordinary times: whether to go on looking after it. Not once it was closed.
-    fn keep(&self, idle: Duration) -> bool {
-        if self.requests.get() > 0 || self.waits_since.get().elapsed() <= idle {
-            return true;
-        }
-        self.close();
-        false
-    }
-
-    /// The same when the bridge leaves.
-    fn linger(&self) -> bool {
-        let now = Instant::now();
-        if self.owed.get() > 0 || now < self.due.get().max(self.waits_since.get() + LINGER) {
-            return true;
-        }
-        let silence = socket::silence(self.socket).unwrap_or(LINGER);
-        if silence < LINGER || socket::has_input(self.socket) {
-            self.due.set(now + LINGER.saturating_sub(silence));
-            return true;
-        }
-        self.close();
-        false
-    }
-
-    fn close(&self) {
-        socket::shut(self.socket);
-    }
+/// One connection more or less. At the end of the thread there may be no worker any more.
+pub(super) fn count(change: isize) {
+    let _ = WORKER.try_with(|worker| {
+        worker
+            .open
+            .set(worker.open.get().saturating_add_signed(change));
+    });
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.counter().fetch_sub(1, Ordering::AcqRel);
-        // At the end of the thread there may be no worker any more.
-        let _ = WORKER.try_with(|worker| worker.open.set(worker.open.get().saturating_sub(1)));
-    }
+/// A connection that was counted for `before` bytes now is for `after`.
+pub(super) fn hold(before: usize, after: usize) {
+    let _ = WORKER.try_with(|worker| {
+        worker
+            .held
+            .set((worker.held.get() + after).saturating_sub(before));
+        if after > before {
+            worker.bound();
+        }
+    });
 }
 
-/// Marks the request's connection as busy until the guard is dropped.
-pub(super) fn busy(request: &HttpRequest) -> Busy {
-    let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
-    if let Some(connection) = &connection {
-        connection.requests.set(connection.requests.get() + 1);
-        connection.waits_since.set(Instant::now());
-    }
-    Busy {
-        connection,
-        owed: Cell::new(false),
-    }
-}
-
-impl Busy {
-    /// The request has come completely: from now on it is we who are waited for.
-    pub(super) fn complete(&self) {
-        if let Some(connection) = &self.connection
-            && !self.owed.replace(true)
-        {
-            connection.owed.set(connection.owed.get() + 1);
-            connection.fills.set(false);
+/// Memory was set aside for a body of this connection.
+pub(super) fn fills(connection: &Rc<Connection>) {
+    WORKER.with(|worker| {
+        let mut filling = worker.filling.borrow_mut();
+        // Whoever has ended goes when the next one comes: no more stand here than bodies have had memory at a time.
+        let ended = |one: &Weak<Connection>| one.upgrade().is_none_or(|open| !open.is_filling());
+        while filling.front().is_some_and(ended) {
+            filling.pop_front();
         }
-    }
-
-    /// Memory is set aside for the request's body.
-    pub(super) fn fills(&self) {
-        if let Some(connection) = &self.connection {
-            connection.fills.set(true);
-        }
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        let Some(connection) = &self.connection else {
-            return;
-        };
-        let less = |count: &Cell<usize>| count.set(count.get().saturating_sub(1));
-        less(&connection.requests);
-        connection.fills.set(false);
-        if self.owed.get() {
-            less(&connection.owed);
-        }
-        connection.waits_since.set(Instant::now());
-    }
+        filling.push_back(Rc::downgrade(connection));
+    });
 }
 
 /// Ends the connection of this worker whose body has been coming the longest, so that others find memory.
 pub(super) fn end_longest_body() {
     WORKER.with(|worker| {
-        let longest = worker
-            .waiting()
-            .filter(|connection| connection.fills.get())
-            .min_by_key(|connection| connection.waits_since.get());
-        if let Some(connection) = longest {
-            connection.close();
-            connection.fills.set(false);
+        let longest = || worker.filling.borrow_mut().pop_front();
+        while let Some(one) = longest() {
+            if let Some(connection) = one.upgrade()
+                && connection.is_filling()
+            {
+                connection.give_way();
+                return;
+            }
         }
     });
 }
@@ -299,6 +224,9 @@ impl Worker {
         Self {
             connections: RefCell::new(Vec::new()),
             open: Cell::new(0),
+            held: Cell::new(0),
+            held_limit: Cell::new(usize::MAX),
+            filling: RefCell::new(VecDeque::new()),
             looked_after: Cell::new(false),
             told: Cell::new(None),
         }
@@ -310,17 +238,15 @@ impl Worker {
             .retain(|connection| connection.upgrade().is_some_and(|open| keep(&open)));
     }
 
-    /// The connections that have waited for their sender for a while.
-    fn waiting(&self) -> impl Iterator<Item = Rc<Connection>> {
-        let open: Vec<_> = self
-            .connections
-            .borrow()
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect();
-        open.into_iter().filter(|connection| {
-            connection.owed.get() == 0 && connection.waits_since.get().elapsed() > SETTLING
-        })
+    /// Whether there is anything to look after; else the next connection begins it anew.
+    fn is_looked_after(&self) -> bool {
+        self.looked_after.set(self.open.get() > 0);
+        self.looked_after.get()
+    }
+
+    fn connections(&self) -> Vec<Rc<Connection>> {
+        let all = self.connections.borrow();
+        all.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Closes the connections that have waited for their sender the longest, if all places are taken.
@@ -328,28 +254,67 @@ impl Worker {
         if self.open.get() < limits.places {
             return;
         }
-        let mut waiting: Vec<Rc<Connection>> = self.waiting().collect();
-        waiting.sort_unstable_by_key(|connection| connection.waits_since.get());
+        let mut waiting = self.connections();
+        waiting.retain(|connection| connection.waits(SETTLING));
+        waiting.sort_unstable_by_key(|connection| connection.waits_since());
         let closed = waiting
             .iter()
-            .filter(|connection| !socket::has_input(connection.socket))
             .take(limits.places.div_ceil(SHARE))
-            .inspect(|connection| connection.close())
+            .inspect(|connection| connection.give_way())
             .count();
-        let quiet = |told: Instant| told.elapsed() < TELL_EVERY;
-        if closed > 0 && !self.told.get().is_some_and(quiet) {
-            self.told.set(Some(Instant::now()));
-            tracing::warn!(
-                "all {} connections of a worker are taken (ICR_BRIDGE_MAX_CONNECTIONS): closed the {closed} that have waited for their sender the longest; told at most every {TELL_EVERY:?}",
+        if closed > 0 {
+            self.tell(&format!(
+                "all {} connections of a worker are taken (ICR_BRIDGE_MAX_CONNECTIONS): closed the {closed} that have waited for their sender the longest",
                 limits.places
-            );
+            ));
+        }
+    }
+
+    /// If the connections of this worker hold more than they may together, ends those that have done so for the longest.
+    fn bound(&self) {
+        let limit = self.held_limit.get();
+        if self.held.get() <= limit {
+            return;
+        }
+        let mut holding = self.connections();
+        holding.retain(|connection| connection.is_holding());
+        holding.sort_unstable_by_key(|connection| connection.waits_since());
+        // A part at a time, so that the next one that holds something does not have all looked through again.
+        let enough = limit - limit / SHARE;
+        let closed = holding
+            .iter()
+            .take_while(|_| self.held.get() > enough)
+            .inspect(|connection| connection.give_way())
+            .count();
+        self.tell(&format!(
+            "long heads, bodies that wait for memory and unread answers took more than {limit} bytes of a worker's memory: closed the {closed} connections that have held some for the longest"
+        ));
+    }
+
+    fn tell(&self, what: &str) {
+        let quiet = |told: Instant| told.elapsed() < TELL_EVERY;
+        if !self.told.get().is_some_and(quiet) {
+            self.told.set(Some(Instant::now()));
+            tracing::warn!("{what}; told at most every {TELL_EVERY:?}");
+        }
+    }
+
+    /// Time in which nobody could look is not counted against anybody.
+    fn excuse(&self, since: Instant) {
+        let late = since.elapsed().saturating_sub(EVERY);
+        if late > LATE {
+            self.connections()
+                .iter()
+                .for_each(|connection| connection.excuse(late));
         }
     }
 }
 
+/// As long as this worker has connections.
 async fn look_after(connections: Connections, limits: Limits) {
     let mut leaving = connections.0.leaving.subscribe();
-    loop {
+    while WORKER.with(Worker::is_looked_after) {
+        let since = Instant::now();
         if *leaving.borrow_and_update() {
             WORKER.with(|worker| worker.look(Connection::linger));
             tokio::time::sleep(EVERY_LEAVING).await;
@@ -357,7 +322,8 @@ async fn look_after(connections: Connections, limits: Limits) {
             // Its sender lives in `connections`: this ends with the time or with the word to leave.
             let _ = tokio::time::timeout(EVERY, leaving.changed()).await;
             WORKER.with(|worker| {
-                worker.look(|connection| connection.keep(limits.idle));
+                worker.excuse(since);
+                worker.look(|connection| connection.keep(&limits));
                 worker.make_room(limits);
             });
         }

@@ -5,11 +5,14 @@
 
 pub mod admin;
 pub mod body;
+mod connection;
 pub mod connections;
 mod encoding;
 pub mod guard;
+mod meter;
 pub mod problem;
 pub mod server;
 mod socket;
 pub mod stream;
 pub mod webhook;
+mod wire;

@@ -5,17 +5,26 @@ use super::guard::Denial;
 use crate::domain::reasons::{Refusal, Rejection};
 use crate::ingest::{IngestError, Receipt};
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
+use actix_web::body::MessageBody;
 use actix_web::http::header::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
+use actix_web::http::{ConnectionType, StatusCode};
+use bytes::Bytes;
 use serde::Serialize;
+use std::sync::LazyLock;
 
 /// Seconds after which a refused sender may try again. ICR never does; a proxy in front may.
 const RETRY_AFTER_SECONDS: &str = "1";
 
 /// What a request without a good token is asked for (RFC 6750, section 3).
 const CHALLENGE: &str = "Bearer realm=\"icr-bridge admin\"";
+
+/// The same for one whose token is wrong.
+const CHALLENGE_AGAIN: &str = "Bearer realm=\"icr-bridge admin\", error=\"invalid_token\"";
+
+/// The media type of a problem document (RFC 9457).
+const PROBLEM: &str = "application/problem+json";
 
 /// Everything that is answered but what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +69,8 @@ struct Problem<'a> {
 }
 
 impl Failure {
-    fn status(self) -> StatusCode {
+    /// The status that it is answered with.
+    pub fn status(self) -> StatusCode {
         match self {
             Self::UnknownPath | Self::Rejected(Rejection::UnknownApp) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -135,40 +145,62 @@ impl Failure {
     }
 
     pub fn response(self) -> HttpResponse {
+        let mut response = HttpResponse::with_body(self.status(), self.document().boxed());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+        match self {
+            Self::MethodNotAllowed => headers.insert(ALLOW, HeaderValue::from_static("POST")),
+            Self::Rejected(Rejection::EncodingUnsupported) => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"))
+            }
+            Self::Refused(_) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS))
+            }
+            Self::Denied(Denial::TokenMissing) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))
+            }
+            Self::Denied(Denial::TokenWrong) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE_AGAIN))
+            }
+            // What is left of the body would have to be read to keep the connection.
+            Self::TimedOut | Self::BrokenOff | Self::Rejected(Rejection::BodyTooLarge) => {
+                response
+                    .head_mut()
+                    .set_connection_type(ConnectionType::Close);
+                return response;
+            }
+            _ => return response,
+        };
+        response
+    }
+
+    /// The problem document. Those of rejections are made once: a flood of forgeries is to cost little.
+    fn document(self) -> Bytes {
+        static REJECTIONS: LazyLock<Vec<Bytes>> = LazyLock::new(|| {
+            let all = Rejection::ALL.iter();
+            all.map(|reason| Failure::Rejected(*reason).make_document())
+                .collect()
+        });
+        let made = match self {
+            Self::Rejected(reason) => REJECTIONS.get(reason as usize).cloned(),
+            _ => None,
+        };
+        made.unwrap_or_else(|| self.make_document())
+    }
+
+    fn make_document(self) -> Bytes {
         let status = self.status();
         let kind = self.reason().map_or_else(
             || "about:blank".to_owned(),
             |reason| format!("urn:icr-bridge:problem:{reason}"),
         );
-        let title = status.canonical_reason().unwrap_or("Error");
         let problem = Problem {
             r#type: &kind,
-            title,
+            title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: self.detail(),
         };
-        let mut response = HttpResponse::build(status);
-        match self {
-            Self::MethodNotAllowed => response.insert_header((ALLOW, "POST")),
-            Self::Rejected(Rejection::EncodingUnsupported) => {
-                response.insert_header((ACCEPT_ENCODING, "gzip, deflate"))
-            }
-            Self::Refused(_) => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
-            Self::Denied(Denial::TokenMissing) => {
-                response.insert_header((WWW_AUTHENTICATE, CHALLENGE))
-            }
-            Self::Denied(Denial::TokenWrong) => response.insert_header((
-                WWW_AUTHENTICATE,
-                format!("{CHALLENGE}, error=\"invalid_token\""),
-            )),
-            // What is left of the body would have to be read to keep the connection.
-            Self::TimedOut | Self::BrokenOff | Self::Rejected(Rejection::BodyTooLarge) => {
-                response.force_close()
-            }
-            _ => &mut response,
-        };
-        response.insert_header((CONTENT_TYPE, "application/problem+json"));
-        response.body(serde_json::to_vec(&problem).unwrap_or_default())
+        serde_json::to_vec(&problem).unwrap_or_default().into()
     }
 }
 

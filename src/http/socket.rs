@@ -12,6 +12,25 @@ pub(super) fn shut(socket: RawFd) {
     unsafe { libc::shutdown(socket, libc::SHUT_RDWR) };
 }
 
+/// What a connection's other end has not taken yet is dropped when it is closed, and the other end told so; else the system would keep
+/// it, and go on offering it, for minutes.
+pub(super) fn forget_unsent(socket: RawFd) {
+    let at_once = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    // SAFETY: the pointer and the length are those of `at_once`, which outlives the call. Should it fail, the system drops it later.
+    unsafe {
+        libc::setsockopt(
+            socket,
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            std::ptr::from_ref(&at_once).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        )
+    };
+}
+
 /// Whether something waits in a connection's socket, or in a listener's queue.
 pub(super) fn has_input(socket: RawFd) -> bool {
     let mut poll = libc::pollfd {

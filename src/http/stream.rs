@@ -1,22 +1,31 @@
 //! A connection's bytes: as they stand, or through TLS.
 //!
 //! The handshake is a part of reading, not a step before it. So a connection is known, has a place and is timed from the moment it
-//! is accepted: one that stalls in its handshake is treated like one that stalls in its head.
+//! is accepted: one that stalls in its handshake is treated like one that stalls in its head. Beneath both lies the [`Wire`], which
+//! passes bytes on only as far as the connection may take: see [`super::connection`].
 
+use super::connection::Connection;
+use super::connections::{Connections, Limits};
 use super::socket;
+use super::wire::Wire;
 use crate::tls::Tls;
 use actix_web::rt::net::TcpStream;
 use prometheus::IntCounter;
 use std::fmt::Display;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::FallibleAccept;
 use tokio_rustls::server::TlsStream;
 
-/// How connections of the ingress begin.
+/// What a client is told whose first head does not come in time.
+const REQUEST_TIMEOUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// How connections of a listener begin.
 #[derive(Clone)]
 pub struct Opener {
     /// The identity to present; `None`: no TLS.
@@ -25,47 +34,69 @@ pub struct Opener {
     pub failed_handshakes: IntCounter,
 }
 
-/// A connection of the ingress.
+/// A connection of a listener.
 pub(super) enum Stream {
-    Plain(TcpStream),
+    Plain(Wire),
     Tls(Box<Secured>),
 }
 
 /// A connection through TLS.
 pub(super) struct Secured {
-    socket: RawFd,
     state: State,
+    connection: Rc<Connection>,
     failed_handshakes: IntCounter,
 }
 
 enum State {
-    Handshake(FallibleAccept<TcpStream>),
-    Open(TlsStream<TcpStream>),
+    Handshake(FallibleAccept<Wire>),
+    Open(TlsStream<Wire>),
     /// The handshake has failed. The socket stays open until the connection's end: its descriptor is known to others.
-    Failed(#[expect(dead_code, reason = "kept for its descriptor")] TcpStream),
+    Failed(Wire),
 }
 
 impl Opener {
-    pub(super) fn open(&self, stream: TcpStream) -> Stream {
+    /// A plain connection, or one through TLS; it is looked after from now on.
+    pub(super) fn open(
+        &self,
+        stream: TcpStream,
+        connections: &Connections,
+        limits: Limits,
+    ) -> Stream {
         // An answer is written in one go, and waits for nothing more: so it waits for no acknowledgement either.
         let _ = stream.set_nodelay(true);
+        let connection = connections.opened(stream.as_raw_fd(), limits);
+        let wire = Wire::new(stream, Rc::clone(&connection));
         match &self.tls {
-            None => Stream::Plain(stream),
+            None => Stream::Plain(wire),
             Some(tls) => Stream::Tls(Box::new(Secured {
-                socket: stream.as_raw_fd(),
-                state: State::Handshake(tls.acceptor().accept(stream).into_fallible()),
+                state: State::Handshake(tls.acceptor().accept(wire).into_fallible()),
+                connection,
                 failed_handshakes: self.failed_handshakes.clone(),
             })),
         }
     }
 }
 
-impl AsRawFd for Stream {
-    fn as_raw_fd(&self) -> RawFd {
+impl Stream {
+    pub(super) fn connection(&self) -> &Rc<Connection> {
         match self {
-            Self::Plain(stream) => stream.as_raw_fd(),
-            Self::Tls(secured) => secured.socket,
+            Self::Plain(wire) => wire.connection(),
+            Self::Tls(secured) => &secured.connection,
         }
+    }
+
+    /// The end of a connection whose head has not come in time: says so where that can be understood.
+    fn give_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Self::Tls(secured) = self
+            && let State::Handshake(_) = secured.state
+        {
+            secured.failed("it has taken too long");
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        // An empty buffer of the socket takes it at once; nobody waits for it.
+        let _ = Pin::new(&mut *self).poll_write(cx, REQUEST_TIMEOUT);
+        let _ = Pin::new(&mut *self).poll_flush(cx);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -76,10 +107,7 @@ impl Secured {
     }
 
     /// Goes on with the handshake; the stream once it is done.
-    fn poll_open(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Pin<&mut TlsStream<TcpStream>>>> {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut TlsStream<Wire>>>> {
         if let State::Handshake(accept) = &mut self.state {
             match ready!(Pin::new(accept).poll(cx)) {
                 Ok(stream) => self.state = State::Open(stream),
@@ -103,7 +131,11 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
+        let stream = self.get_mut();
+        if stream.connection().take_overdue() {
+            return stream.give_up(cx);
+        }
+        match stream {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(secured) => ready!(secured.poll_open(cx))?.poll_read(cx, buffer),
         }
@@ -120,12 +152,9 @@ impl AsyncWrite for Stream {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(secured) => match &mut secured.state {
                 State::Open(stream) => Pin::new(stream).poll_write(cx, bytes),
-                // The answer to a head that has not come in time. Nobody could read it.
-                State::Handshake(_) => {
-                    secured.failed("it has taken too long");
-                    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+                State::Handshake(_) | State::Failed(_) => {
+                    Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
                 }
-                State::Failed(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             },
         }
     }
@@ -146,8 +175,9 @@ impl AsyncWrite for Stream {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(secured) => match &mut secured.state {
                 State::Open(stream) => Pin::new(stream).poll_shutdown(cx),
-                State::Handshake(_) | State::Failed(_) => {
-                    socket::shut(secured.socket);
+                State::Failed(wire) => Pin::new(wire).poll_shutdown(cx),
+                State::Handshake(_) => {
+                    socket::shut(secured.connection.socket());
                     Poll::Ready(Ok(()))
                 }
             },

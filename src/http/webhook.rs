@@ -1,12 +1,16 @@
 //! The ingress: one request, one delivery.
 
-use super::connections::{self, Busy, Connections};
+use super::connection::{self, Busy};
+use super::connections::Connections;
+use super::meter::{self, Metered};
 use super::problem::{self, Failure};
 use super::{body, encoding};
+use crate::config::DEFAULT_APP;
 use crate::domain::reasons::Rejection;
 use crate::ingest::{AppState, Arrival, Ingest, Receipt};
 use crate::metrics::Metrics;
 use crate::shutdown::InFlight;
+use actix_http::{Request, RequestHead};
 use actix_web::http::header::{
     CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
 };
@@ -18,6 +22,9 @@ use std::time::Instant;
 
 /// ICR's signature header.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-icr-signature-256");
+
+/// More than one signature header is one too many: no need to look at all of them.
+const MOST_SIGNATURES: usize = 2;
 
 /// Headers kept in the journal: they help to tell who sent a delivery, and hold no personal data.
 const KEPT_HEADERS: [&str; 2] = ["content-type", "user-agent"];
@@ -46,15 +53,17 @@ pub async fn webhook(
     ingress: Data<Ingress>,
 ) -> HttpResponse {
     let started = Instant::now();
-    let busy = connections::busy(&request);
-    let mut response = match target(&request, &ingress) {
-        Ok(app) => match deliver(&request, &mut payload, app, &ingress, &busy).await {
+    let busy = connection::busy(&request);
+    let metered = meter::metered(&request);
+    let mut response = match target(request.head(), &ingress) {
+        Ok(app) => match deliver(&request, &mut payload, app, &ingress, (&busy, &metered)).await {
             Ok(receipt) => problem::receipt(receipt),
             Err(failure) => failure.response(),
         },
         Err(failure) => {
+            misdirected(request.head(), failure, &ingress);
             let mut response = failure.response();
-            if !body::discard(&mut payload, ingress.bodies.body).await {
+            if !body::discard(&mut payload, ingress.bodies.body, &metered).await {
                 close(&mut response);
             }
             response
@@ -69,6 +78,47 @@ pub async fn webhook(
     response
 }
 
+/// Answers a request that asks whether its body is welcome (`Expect: 100-continue`), where its head alone decides that it is not: then
+/// nothing invites the body. The connection ends, since what its sender does about the body is not known.
+pub(super) fn expect(request: Request, ingress: &Ingress) -> Result<Request, HttpResponse> {
+    let started = Instant::now();
+    let judged = target(request.head(), ingress)
+        .inspect_err(|failure| misdirected(request.head(), *failure, ingress))
+        .and_then(|app| {
+            let failure = body::declared_too_large(&request.head().headers, &ingress.bodies);
+            failure.map_or(Ok(()), |failure| {
+                count(app, failure, ingress);
+                Err(failure)
+            })
+        });
+    let Err(failure) = judged else {
+        return Ok(request);
+    };
+    let mut response = failure.response();
+    close(&mut response);
+    ingress
+        .metrics
+        .request(response.status().as_u16(), started.elapsed().as_secs_f64());
+    Err(response)
+}
+
+/// Counts a failure before a delivery reached [`Ingest::take`].
+fn count(app: &AppState, failure: Failure, ingress: &Ingress) {
+    if let Failure::Rejected(reason) = failure {
+        ingress.ingest.rejected(app, reason);
+    }
+}
+
+/// What carries a signature was meant to be a delivery: it is lost by a wrong URL, and somebody must learn of it.
+fn misdirected(head: &RequestHead, failure: Failure, ingress: &Ingress) {
+    if head.headers.contains_key(&SIGNATURE) {
+        let status = failure.status().as_u16();
+        ingress
+            .ingest
+            .misdirected(head.method.as_str(), head.uri.path(), status);
+    }
+}
+
 fn close(response: &mut HttpResponse) {
     response
         .head_mut()
@@ -81,14 +131,14 @@ async fn deliver(
     payload: &mut Payload,
     app: &Arc<AppState>,
     ingress: &Ingress,
-    busy: &Busy,
+    (busy, metered): (&Busy, &Metered),
 ) -> Result<Receipt, Failure> {
     if is_endless(request) {
         return Err(Failure::BrokenOff);
     }
     let limit = ingress.bodies.body;
     let headers = request.headers();
-    let body = body::read(request, payload, &ingress.bodies, busy)
+    let body = body::read(request, payload, &ingress.bodies, (busy, metered))
         .await
         .and_then(|raw| {
             let encodings = headers
@@ -96,30 +146,26 @@ async fn deliver(
                 .map(|value| value.as_bytes());
             Ok(encoding::decode(encodings, raw, limit)?)
         })
-        .inspect_err(|failure| {
-            if let Failure::Rejected(reason) = failure {
-                ingress.ingest.rejected(app, *reason);
-            }
-        })?;
+        .inspect_err(|failure| count(app, *failure, ingress))?;
     // From here on the delivery is ours: leaving waits for it.
     busy.complete();
     let _under_way = ingress.in_flight.enter();
-    let signatures: Vec<&[u8]> = headers
-        .get_all(&SIGNATURE)
-        .map(|value| value.as_bytes())
-        .collect();
-    let kept = kept_headers(headers);
+    let mut signatures = [&b""[..]; MOST_SIGNATURES];
+    let mut kept = [("", &b""[..]); KEPT_HEADERS.len()];
     let arrival = Arrival {
-        signatures: &signatures,
-        headers: &kept,
+        signatures: fill(
+            &mut signatures,
+            headers.get_all(&SIGNATURE).map(|value| value.as_bytes()),
+        ),
+        headers: fill(&mut kept, kept_headers(headers)),
         body: &body,
         peer: request.peer_addr().map(|address| address.ip()),
     };
     Ok(ingress.ingest.take(app, arrival).await?)
 }
 
-/// Such a request is the last one of its connection: actix takes what follows the last chunk for trailers, bare line feeds and all, and so
-/// may see its end behind where others see it.
+/// The connection of such a request ends after its answer: actix takes what follows the last chunk for trailers, bare line feeds and all, and
+/// so may see its end behind where others see it. Requests that were pipelined behind it and have arrived by then are served first.
 fn is_chunked(request: &HttpRequest) -> bool {
     request.headers().contains_key(TRANSFER_ENCODING)
 }
@@ -131,34 +177,51 @@ fn is_endless(request: &HttpRequest) -> bool {
 }
 
 /// The app that a request's path and method name.
-fn target<'a>(request: &HttpRequest, ingress: &'a Ingress) -> Result<&'a Arc<AppState>, Failure> {
-    let app = match request.path().strip_prefix("/webhook") {
-        Some("") => ingress.ingest.app(crate::config::DEFAULT_APP),
-        Some(rest) => match rest.strip_prefix('/') {
-            // `/webhook` is the one path of the default app.
-            Some(name) if !name.contains('/') => ingress
-                .ingest
-                .app(name)
-                .filter(|_| name != crate::config::DEFAULT_APP),
-            _ => return Err(Failure::UnknownPath),
-        },
-        None => return Err(Failure::UnknownPath),
+fn target<'a>(head: &RequestHead, ingress: &'a Ingress) -> Result<&'a Arc<AppState>, Failure> {
+    let Some(name) = app_name(head.uri.path()) else {
+        return Err(Failure::UnknownPath);
     };
-    let Some(app) = app else {
+    let Some(app) = ingress.ingest.app(name) else {
         ingress.metrics.unknown_app.rejected(Rejection::UnknownApp);
         return Err(Failure::Rejected(Rejection::UnknownApp));
     };
-    if request.method() == Method::POST {
+    if head.method == Method::POST {
         Ok(app)
     } else {
         Err(Failure::MethodNotAllowed)
     }
 }
 
-fn kept_headers(headers: &HeaderMap) -> Vec<(&'static str, &[u8])> {
+/// The app that a path names: `/webhook` the default app, `/webhook/<app>` any other; `None` for another path.
+///
+/// Surplus slashes, also percent-encoded ones, change nothing: one that is typed at ICR by mistake would lose every delivery.
+fn app_name(path: &str) -> Option<&str> {
+    if path == "/webhook" {
+        return Some(DEFAULT_APP);
+    }
+    let parts = path.split("%2F").flat_map(|part| part.split("%2f"));
+    let mut segments = parts
+        .flat_map(|part| part.split('/'))
+        .filter(|segment| !segment.is_empty());
+    match (segments.next(), segments.next(), segments.next()) {
+        (Some("webhook"), None, _) => Some(DEFAULT_APP),
+        // `/webhook` is the one path of the default app: no app has the empty name.
+        (Some("webhook"), Some(DEFAULT_APP), None) => Some(""),
+        (Some("webhook"), name, None) => name,
+        _ => None,
+    }
+}
+
+fn kept_headers(headers: &HeaderMap) -> impl Iterator<Item = (&'static str, &[u8])> {
     KEPT_HEADERS
         .into_iter()
         .filter_map(|name| Some((name, headers.get(name)?.as_bytes())))
         .filter(|(_, value)| value.len() <= MAX_KEPT_HEADER)
-        .collect()
+}
+
+/// The places that are filled by what comes, up to the last place. Nothing is allocated: most of what comes in a flood is forged.
+fn fill<T>(places: &mut [T], items: impl Iterator<Item = T>) -> &[T] {
+    let filled = places.iter_mut().zip(items);
+    let count = filled.map(|(place, item)| *place = item).count();
+    places.get(..count).unwrap_or_default()
 }

@@ -1,7 +1,6 @@
 //! What is counted and told of deliveries, by when they came.
 
 use super::AppState;
-use super::notice::Notices;
 use crate::domain::delivery::Millis;
 use crate::domain::reasons::Refusal;
 use crate::metrics::Metrics;
@@ -29,7 +28,6 @@ impl Came {
 /// Where it is counted and told.
 pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
-    pub(super) notices: Notices,
 }
 
 impl Shared {
@@ -45,7 +43,7 @@ impl Shared {
         // One that came before is still kept: nothing is lost.
         if let Came::Now = came {
             self.metrics.refused(refusal);
-            self.notices.refused(&app.name, refusal);
+            app.notices.refused(refusal);
         }
     }
 }

@@ -26,9 +26,10 @@ use crate::domain::tag::Tag;
 use crate::journal::{Append, AppendError, Journal};
 use crate::metrics::{AppMetrics, Metrics};
 use crate::rejected::{Peer, Rejected, Ring};
+use crate::throttle::Throttle;
 use counted::{Came, Shared};
 use gate::{Gate, Outcome};
-use notice::Notices;
+use notice::{Misdirected, Notices};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 pub use reverify::{Reverified, Reverifier};
 use std::collections::BTreeMap;
@@ -78,6 +79,8 @@ pub struct Ingest {
     gate: Arc<Mutex<Gate>>,
     apps: BTreeMap<String, Arc<AppState>>,
     shared: Arc<Shared>,
+    misdirected: Misdirected,
+    throttle: Throttle,
     /// Where rejected deliveries are kept; `None`: they are not.
     ring: Option<Arc<Ring>>,
     bell: reverify::Bell,
@@ -88,6 +91,7 @@ pub struct AppState {
     name: String,
     secrets: RwLock<Arc<SecretSet>>,
     metrics: Arc<AppMetrics>,
+    notices: Notices,
     /// When the latest delivery was accepted, in milliseconds since 1970; 0 while there is none.
     last_accepted: AtomicU64,
 }
@@ -119,6 +123,7 @@ impl Ingest {
         duplicate_window: usize,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
+        let throttle = Throttle::default();
         let apps: BTreeMap<String, Arc<AppState>> = apps
             .iter()
             .map(|app| {
@@ -126,6 +131,7 @@ impl Ingest {
                     name: app.name.clone(),
                     secrets: RwLock::new(Arc::new(app.secrets.clone())),
                     metrics: metrics.app(&app.name),
+                    notices: Notices::new(&app.name, &throttle),
                     last_accepted: AtomicU64::new(0),
                 };
                 (app.name.clone(), Arc::new(state))
@@ -144,10 +150,9 @@ impl Ingest {
             journal,
             gate: Arc::new(Mutex::new(gate)),
             apps,
-            shared: Arc::new(Shared {
-                metrics,
-                notices: Notices::default(),
-            }),
+            shared: Arc::new(Shared { metrics }),
+            misdirected: Misdirected::new(&throttle),
+            throttle,
             ring: None,
             bell: reverify::Bell::default(),
         })
@@ -178,10 +183,21 @@ impl Ingest {
         }
     }
 
+    /// Logs what the throttled lines have held back so far.
+    pub fn flush_log(&self) {
+        self.throttle.flush();
+    }
+
     /// Counts and tells a delivery that is turned away.
     pub fn rejected(&self, app: &AppState, reason: Rejection) {
         app.metrics.rejected(reason);
-        self.shared.notices.rejected(&app.name, reason);
+        app.notices.rejected(reason);
+    }
+
+    /// Counts and logs a request that carries a signature and came to a URL that takes no deliveries.
+    pub fn misdirected(&self, method: &str, path: &str, status: u16) {
+        self.shared.metrics.misdirected.inc();
+        self.misdirected.event(method, path, status);
     }
 
     /// Judges a delivery for `app` and makes it safe. If the caller goes away while this waits, the delivery is stored all the same.

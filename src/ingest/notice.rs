@@ -1,88 +1,89 @@
-//! One log line for many alike: the first at once, then one every ten seconds that says how many there were.
-//!
-//! Costs an atomic addition where nothing is logged, so that a flood of forgeries stays cheap.
+//! Log lines about an app's deliveries that were rejected or refused: per reason one line at once, and then one in ten seconds that says
+//! how many there were (see [`crate::throttle`]). So a flood of forgeries stays cheap, and no loss goes uncounted.
 
 use crate::domain::reasons::{Refusal, Rejection};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use crate::throttle::{Line, Throttle};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
-/// Between two lines about the same.
-const EVERY_SECONDS: u64 = 10;
-
-/// Log lines about deliveries that were turned away or could not be stored.
+/// The lines about one app.
 pub(super) struct Notices {
-    started: Instant,
-    rejected: Vec<Kind>,
-    refused: Vec<Kind>,
-}
-
-#[derive(Default)]
-struct Kind {
-    /// Since the last line.
-    count: AtomicU64,
-    /// Second, since the start, from which the next line may be written.
-    due: AtomicU64,
-}
-
-impl Default for Notices {
-    fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            rejected: Rejection::ALL.iter().map(|_| Kind::default()).collect(),
-            refused: Refusal::ALL.iter().map(|_| Kind::default()).collect(),
-        }
-    }
+    rejected: Vec<Line>,
+    refused: Vec<Line>,
 }
 
 impl Notices {
-    /// A delivery for `app` was turned away.
-    pub(super) fn rejected(&self, app: &str, reason: Rejection) {
-        if let Some(count) = self.line(self.rejected.get(reason as usize)) {
-            tracing::warn!(app, %reason, count, "app {app}: rejected: {reason} ({count} since the last such line)");
+    pub(super) fn new(app: &str, throttle: &Throttle) -> Self {
+        let rejected = |reason: &Rejection| {
+            let (app, reason) = (app.to_owned(), *reason);
+            throttle.line(move |count| {
+                tracing::warn!(app, %reason, count, "app {app}: rejected: {reason} ({count} since the last such line)");
+            })
+        };
+        let refused = |reason: &Refusal| {
+            let (app, reason) = (app.to_owned(), *reason);
+            throttle.line(move |count| {
+                tracing::error!(
+                    app,
+                    %reason,
+                    count,
+                    "app {app}: proven and refused with 503: {reason} ({count} since the last such line); ICR will not send them again"
+                );
+            })
+        };
+        Self {
+            rejected: Rejection::ALL.iter().map(rejected).collect(),
+            refused: Refusal::ALL.iter().map(refused).collect(),
         }
     }
 
-    /// A proven delivery for `app` could not be stored: ICR will not send it again.
-    pub(super) fn refused(&self, app: &str, reason: Refusal) {
-        if let Some(count) = self.line(self.refused.get(reason as usize)) {
-            tracing::error!(
-                app,
-                %reason,
-                count,
-                "app {app}: proven and refused with 503: {reason} ({count} since the last such line); ICR will not send them again"
-            );
-        }
+    /// A delivery was turned away.
+    pub(super) fn rejected(&self, reason: Rejection) {
+        event(self.rejected.get(reason as usize));
     }
 
-    /// How many to speak of, if it is time to speak.
-    fn line(&self, kind: Option<&Kind>) -> Option<u64> {
-        let kind = kind?;
-        kind.count.fetch_add(1, Ordering::Relaxed);
-        let now = self.started.elapsed().as_secs();
-        let due = kind.due.load(Ordering::Relaxed);
-        let mine = now >= due
-            && kind
-                .due
-                .compare_exchange(
-                    due,
-                    now + EVERY_SECONDS,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                )
-                .is_ok();
-        mine.then(|| kind.count.swap(0, Ordering::Relaxed))
+    /// A verified delivery could not be stored: ICR will not send it again.
+    pub(super) fn refused(&self, reason: Refusal) {
+        event(self.refused.get(reason as usize));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A path in the log is cut to so many characters.
+const MAX_PATH: usize = 100;
 
-    #[test]
-    fn of_many_alike_only_the_first_is_told_at_once() {
-        let notices = Notices::default();
-        assert_eq!(notices.line(notices.rejected.first()), Some(1));
-        assert_eq!(notices.line(notices.rejected.first()), None);
-        assert_eq!(notices.line(notices.refused.first()), Some(1));
+/// The line about deliveries that a wrong URL loses.
+pub(super) struct Misdirected {
+    line: Line,
+    /// Method, path and status of the latest.
+    latest: Arc<Mutex<(String, String, u16)>>,
+}
+
+impl Misdirected {
+    pub(super) fn new(throttle: &Throttle) -> Self {
+        let latest = Arc::new(Mutex::new((String::new(), String::new(), 0)));
+        let shown = Arc::clone(&latest);
+        let line = throttle.line(move |count| {
+            let (method, path, status) = shown.lock().clone();
+            tracing::error!(
+                path,
+                status,
+                count,
+                "{count} signed deliveries since the last such line came to a URL that takes none, and are lost; the latest: {method} {path:?}, answered {status}. \
+                 Correct the webhook URL at ICR; ICR will not send them again"
+            );
+        });
+        Self { line, latest }
+    }
+
+    pub(super) fn event(&self, method: &str, path: &str, status: u16) {
+        let path = path.chars().take(MAX_PATH).collect();
+        *self.latest.lock() = (method.chars().take(MAX_PATH).collect(), path, status);
+        self.line.event();
+    }
+}
+
+fn event(line: Option<&Line>) {
+    if let Some(line) = line {
+        line.event();
     }
 }

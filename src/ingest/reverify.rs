@@ -302,6 +302,11 @@ impl Reverifier {
         Ok(reverifier)
     }
 
+    /// Whether its thread has ended, for a bug.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
     /// Ends it, after the portion at hand.
     pub fn stop(mut self) {
         self.end();

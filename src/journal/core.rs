@@ -15,6 +15,7 @@ use super::{AppendError, Ledger, Options, Progress, Sequence, outcomes, retentio
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 pub(super) struct Core {
     pub shelf: Arc<Shelf>,
@@ -29,6 +30,8 @@ pub(super) struct Core {
     pub chores: Chores,
     /// Whether the last append could be stored.
     pub storable: Mutex<Result<(), AppendError>>,
+    /// The writer has panicked: nothing is written any more.
+    pub panicked: AtomicBool,
     /// Given back at the end of housekeeping.
     pub claim: Arc<Claim>,
 }

@@ -85,6 +85,7 @@ use spares::Spares;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use writer::Writer;
 
@@ -161,6 +162,7 @@ impl Journal {
             chores: Chores::new(),
             storable: Mutex::new(Ok(())),
             claim,
+            panicked: AtomicBool::new(false),
             options,
         });
         let dir = core.options.dir.clone();
@@ -313,6 +315,11 @@ impl Journal {
     /// Does now what housekeeping does every second, and returns when it is done: retention, spares, outcomes, cursor, sizes.
     pub fn tend(&self) {
         self.0.core.chores.round();
+    }
+    /// Whether its writer or its housekeeping works no more, for a bug: nothing is stored then, or nothing looked after.
+    pub fn has_ended(&self) -> bool {
+        let threads = self.0.threads.lock();
+        self.0.core.panicked.load(Ordering::Acquire) || threads.iter().any(JoinHandle::is_finished)
     }
     /// Takes no more appends, writes and answers what waits, seals the segment, flushes outcomes and cursor, stops the threads, gives the lock back.
     pub fn close(&self) {

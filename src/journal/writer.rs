@@ -18,6 +18,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// A group ends at this size: large enough to make syncs cheap, small enough to keep their time short.
@@ -99,6 +100,7 @@ impl Writer {
         let worked = catch_unwind(AssertUnwindSafe(|| self.work(&mut batch)));
         if worked.is_err() {
             // Nobody knows what state it is in: nothing is written any more.
+            self.core.panicked.store(true, Ordering::Release);
             self.active = None;
             self.refuse_all(batch);
         }

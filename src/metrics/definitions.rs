@@ -33,6 +33,7 @@ macro_rules! definitions {
 definitions! {
     "deliveries_accepted_total" counter ["app", "event"] "Deliveries proven and on stable storage; duplicates not included.";
     "deliveries_rejected_total" counter ["app", "reason"] "Deliveries turned away at the door, unproven.";
+    "deliveries_misdirected_total" counter [] "Requests with a signature header to a path or with a method that takes no deliveries: answered 404 or 405, and lost.";
     "deliveries_duplicate_total" counter ["app"] "Deliveries answered as repeats of one already stored.";
     "deliveries_refused_total" counter ["reason"] "Proven deliveries that could not be stored: ICR will not send them again.";
     "deliveries_reverified_total" counter [] "Rejected deliveries that were kept, proven later and stored; they count as accepted too.";

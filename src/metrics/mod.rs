@@ -29,6 +29,8 @@ pub struct Metrics {
     apps: BTreeMap<String, Arc<AppMetrics>>,
     /// For requests that name no app: label `none`.
     pub unknown_app: Arc<AppMetrics>,
+    /// A signed request came to a URL that takes no deliveries.
+    pub misdirected: IntCounter,
     refused: Vec<IntCounter>,
     requests: BTreeMap<u16, Histogram>,
     /// Time an append waited until it was synced.
@@ -116,6 +118,7 @@ impl Metrics {
                 .map(|app| (app.to_owned(), Arc::new(vectors.of(app))))
                 .collect(),
             unknown_app: Arc::new(vectors.of_unknown(UNKNOWN_APP)),
+            misdirected: new.counter("deliveries_misdirected_total")?,
             refused: Refusal::ALL
                 .iter()
                 .map(|refusal| refused.with_label_values(&[refusal.name()]))

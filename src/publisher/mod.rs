@@ -58,7 +58,7 @@ use properties::Masks;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 use throttle::Throttle;
 
@@ -190,6 +190,11 @@ impl Publisher {
             inbox,
             finished,
         })
+    }
+
+    /// Whether its thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.finished.try_recv() == Err(TryRecvError::Disconnected)
     }
 
     /// Stops: what is already in the journal is published as far as `patience` allows (not at all while no broker is

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// what still waited.
 const TICK: Duration = Duration::from_secs(1);
 
+/// The same while nothing is kept.
+const IDLE_TICK: Duration = Duration::from_secs(5);
+
 /// How many old ones go with a tick: few enough to hold nobody up.
 const EXPIRED_AT_ONCE: usize = 1000;
 
@@ -19,6 +22,9 @@ const BATCH: usize = 64;
 
 /// Between two lines about the same, and between two writes of what proven deliveries have named.
 const SELDOM: Duration = Duration::from_secs(60);
+
+/// So many different troubles wait for the next occasion; a bound for a disk that fails in ever new words.
+const UNSAID: usize = 100;
 
 pub(super) struct Keeper {
     inner: Arc<Inner>,
@@ -29,6 +35,8 @@ pub(super) struct Keeper {
     /// As of the last line.
     told_amount: Amount,
     complained: Option<Instant>,
+    /// What is still to be complained of, at the next occasion.
+    unsaid: Vec<String>,
 }
 
 impl Keeper {
@@ -41,6 +49,7 @@ impl Keeper {
             told: None,
             told_amount: Amount::default(),
             complained: None,
+            unsaid: Vec::new(),
         }
     }
 
@@ -48,15 +57,24 @@ impl Keeper {
     pub(super) fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         if self.open() {
-            while self.inner.queue.take(&mut batch, BATCH, TICK) {
+            while self.inner.queue.take(&mut batch, BATCH, self.rest()) {
                 self.store(&mut batch);
                 if self.ticked.is_none_or(|at| at.elapsed() >= TICK) {
                     self.ticked = Some(Instant::now());
                     self.look_after();
                 }
             }
-            self.saved = None;
+            (self.saved, self.complained) = (None, None);
             self.look_after();
+        }
+    }
+
+    /// How long it may sleep: nothing has to be looked after while nothing is kept.
+    fn rest(&self) -> Duration {
+        let shelf = self.inner.shelf.lock();
+        match shelf.as_ref().is_some_and(|shelf| shelf.file_bytes() == 0) {
+            true => IDLE_TICK,
+            false => TICK,
         }
     }
 
@@ -177,6 +195,7 @@ impl Keeper {
             }
         }
         troubles.iter().for_each(|trouble| self.complain(trouble));
+        self.complain_of_the_rest();
         self.show();
         self.tell();
     }
@@ -231,15 +250,25 @@ impl Keeper {
         }
     }
 
+    /// Warns of a trouble: at once, or with the next ones where the last warning is not long ago. Only a repetition is left out.
     fn complain(&mut self, trouble: &str) {
-        if self.complained.is_some_and(|at| at.elapsed() < SELDOM) {
+        if self.unsaid.len() < UNSAID && !self.unsaid.iter().any(|unsaid| unsaid == trouble) {
+            self.unsaid.push(trouble.to_owned());
+        }
+        self.complain_of_the_rest();
+    }
+
+    fn complain_of_the_rest(&mut self) {
+        if self.unsaid.is_empty() || self.complained.is_some_and(|at| at.elapsed() < SELDOM) {
             return;
         }
         self.complained = Some(Instant::now());
-        tracing::warn!(
-            "the ring of rejected deliveries, {}: {trouble}",
-            self.inner.dir.display()
-        );
+        for trouble in self.unsaid.drain(..) {
+            tracing::warn!(
+                "the ring of rejected deliveries, {}: {trouble}",
+                self.inner.dir.display()
+            );
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::peer::Peer;
 use crate::domain::glance::Named;
 use crate::journal::storage::{Access, Storage, replace};
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::path::Path;
 
@@ -66,7 +67,27 @@ pub(super) struct Known {
 #[derive(Default)]
 struct Keys {
     order: VecDeque<u64>,
-    set: HashSet<u64>,
+    set: HashSet<u64, BuildHasherDefault<AsIs>>,
+}
+
+/// Keys are hashes already. Only those of proven deliveries are ever in the set, so nobody else can fill a part of it.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0.rotate_left(8) ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
 }
 
 impl Keys {

@@ -211,6 +211,14 @@ impl Ring {
         removed
     }
 
+    /// Whether its thread has ended, for a bug.
+    pub fn has_ended(&self) -> bool {
+        self.thread
+            .lock()
+            .as_ref()
+            .is_some_and(JoinHandle::is_finished)
+    }
+
     /// Takes no more, stores what waits, and ends the thread.
     pub fn close(&self) {
         self.inner.queue.close();

@@ -23,6 +23,7 @@ use rules::{News, Rules};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Between two looks: often enough to see a slow writer's steps, and half a second is what a rotation may well take longer.
@@ -69,6 +70,7 @@ pub struct Watched {
 /// The watch at work, on a thread of its own: a filesystem may keep whoever asks it waiting. It ends when this is dropped.
 pub struct Watch {
     ask: SyncSender<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Watch {
@@ -87,10 +89,15 @@ impl Watch {
             failures,
             changed,
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("secrets".to_owned())
             .spawn(move || keeper.run(&asked))?;
-        Ok(Self { ask })
+        Ok(Self { ask, thread })
+    }
+
+    /// Whether its thread has ended, for a bug.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Has every file read at once, as SIGHUP asks for. Returns without waiting for it.
@@ -110,13 +117,20 @@ struct Keeper<F> {
 
 impl<F: FnMut(&Owner, &SecretSet)> Keeper<F> {
     fn run(mut self, asked: &Receiver<()>) {
+        let any_file = self.all.iter().any(|one| one.file.is_some());
         loop {
-            let at_once = match asked.recv_timeout(PERIOD) {
+            let next = if any_file {
+                asked.recv_timeout(PERIOD)
+            } else {
+                // Nothing to look at, and no reason to wake up.
+                asked.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            let at_once = match next {
                 Ok(()) => true,
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            if at_once && self.all.iter().all(|one| one.file.is_none()) {
+            if at_once && !any_file {
                 tracing::info!(
                     "there is no secret file to read again; a secret in a variable changes with a restart"
                 );

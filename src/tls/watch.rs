@@ -7,11 +7,13 @@ use crate::secrets::rules::{self, News, Rules};
 use prometheus::IntCounter;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// The watch at work, on a thread of its own. It ends when this is dropped.
 pub struct Watch {
     ask: SyncSender<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Watch {
@@ -31,10 +33,15 @@ impl Watch {
             failures,
             changed,
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("tls".to_owned())
             .spawn(move || keeper.run(&asked))?;
-        Ok(Self { ask })
+        Ok(Self { ask, thread })
+    }
+
+    /// Whether its thread has ended, for a bug.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Has both files read at once, as SIGHUP asks for. Returns without waiting for it.

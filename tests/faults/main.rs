@@ -18,10 +18,13 @@ mod disk_full_published;
 mod disk_low_water;
 mod disk_read_only;
 mod disk_read_only_passing;
+mod empty_inflate;
+mod few_descriptors;
 mod folder_replaced;
 mod forged_flood;
 mod garbage;
 mod harness;
+mod hostile_crowd;
 mod idle_connections;
 mod kafka_cut_off;
 mod kafka_forbidden;
@@ -40,6 +43,7 @@ mod kill_in_retention;
 mod kill_random;
 mod lock_deleted;
 mod log_unwritable;
+mod never_reading;
 mod pipelining;
 mod power_cut;
 mod queue_full;
@@ -55,6 +59,7 @@ mod sizes;
 mod slow_clients;
 mod slow_syncs;
 mod smuggling;
+mod standstill;
 #[path = "../it/support/mod.rs"]
 mod support;
 mod sync_error;
@@ -132,11 +137,16 @@ const FAULTS: &[Fault] = &[
     slow_clients::FAULT,
     broken_connections::FAULT,
     idle_connections::FAULT,
+    never_reading::FAULT,
+    hostile_crowd::FAULT,
+    few_descriptors::FAULT,
+    standstill::FAULT,
     pipelining::FAULT,
     garbage::FAULT,
     sizes::FAULT,
     smuggling::FAULT,
     forged_flood::FAULT,
+    empty_inflate::FAULT,
 ];
 
 /// Tries to break the bridge's promise.

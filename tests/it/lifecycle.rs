@@ -4,13 +4,15 @@ use crate::support::app::SECRET;
 use crate::support::eventually::eventually;
 use crate::support::http::Connection;
 use crate::support::journal;
-use crate::support::process::Serving;
+use crate::support::process::{self, Ended, Serving};
 use icr_bridge::domain::event::EventKind;
 use icr_bridge::domain::signature::SecretSet;
 use icr_bridge::mock_kafka::{MockKafka, MockTopic};
 use icr_bridge::simulator::Simulator;
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -283,4 +285,84 @@ fn what_is_no_http_does_not_fill_the_log() {
     });
     let log = serving.log();
     assert!(!log.iter().any(|line| line.contains("actix")), "{log:#?}");
+}
+
+/// `serve` under a limit of the system, by another user where that one counts what a user has.
+fn start_limited(
+    dir: &Path,
+    settings: &[(&str, &str)],
+    (resource, most): (rlimit::Resource, u64),
+    user: Option<u32>,
+) -> Result<Serving, Ended> {
+    let mut command = process::serve(dir, settings, process::command);
+    // SAFETY: system calls that are allowed between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            resource.set(most, most)?;
+            match user.map_or(0, |user| libc::setuid(user)) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        })
+    };
+    Serving::of(command)
+}
+
+#[test]
+fn a_start_for_which_there_are_too_few_threads_fails_and_says_why() {
+    // SAFETY: asks for a number.
+    if unsafe { libc::geteuid() } != 0 {
+        // Whoever runs the tests has threads enough already, and cannot become somebody who has none.
+        return;
+    }
+    // Nobody's, so that no thread of others counts.
+    let user = 4_000_000 + std::process::id();
+    for threads in 3..=16 {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(dir.path(), Some(user), None).unwrap();
+        let settings = [NO_KAFKA, ("WORKERS", "4")];
+        let limit = (rlimit::Resource::NPROC, threads);
+        match start_limited(dir.path(), &settings, limit, Some(user)) {
+            Ok(serving) => {
+                // Those that it cannot do without are there.
+                let response = crate::support::http::post(serving.ingress, "/webhook", &[], b"{");
+                assert_eq!(response.status, 400, "{threads}");
+                assert!(serving.is_ready(), "{threads}");
+            }
+            Err(ended) => {
+                assert!(!ended.status.success(), "{threads}: {ended}");
+                let said = ended.log.iter().any(|line| {
+                    line.contains("ERROR") || line.contains("panicked") || line.contains("thread")
+                });
+                assert!(said, "{threads}: {ended}");
+            }
+        }
+    }
+}
+
+#[test]
+fn workers_and_places_are_lowered_to_what_the_open_files_allow() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [NO_KAFKA, ("WORKERS", "64")];
+    let limit = (rlimit::Resource::NOFILE, 256);
+    let serving = start_limited(dir.path(), &settings, limit, None).unwrap();
+    let response = crate::support::http::post(serving.ingress, "/webhook", &[], b"{");
+    assert_eq!(response.status, 400);
+    let told = |line: &String| {
+        line.contains("the system allows 256 open files")
+            && line.contains("ICR_BRIDGE_WORKERS is lowered from 64")
+    };
+    assert!(serving.log().iter().any(told), "{:#?}", serving.log());
+}
+
+#[test]
+fn a_start_with_too_few_open_files_fails_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let limit = (rlimit::Resource::NOFILE, 40);
+    let Err(ended) = start_limited(dir.path(), &[NO_KAFKA], limit, None) else {
+        panic!("it has started");
+    };
+    assert_eq!(ended.status.code(), Some(1), "{ended}");
+    let told = |line: &String| line.contains("the system allows 40 open files");
+    assert!(ended.log.iter().any(told), "{ended}");
 }

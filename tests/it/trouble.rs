@@ -129,6 +129,16 @@ fn what_cannot_be_stored_is_503_with_retry_after_counted_logged_and_not_ready() 
         .filter(|line| line.contains("no new segment"))
         .count();
     assert!(lines <= 20, "{lines} lines for 50 refusals");
+    // Nothing more is refused: the log must not wait for that to report how many were.
+    bridge.signal(libc::SIGTERM);
+    eventually("the log's lines add up to all that was refused", || {
+        let log = bridge.log();
+        let counts = log.iter().filter_map(|line| {
+            let (_, rest) = line.split_once("refused with 503: storage_error (")?;
+            rest.split(' ').next()?.parse::<u64>().ok()
+        });
+        (counts.sum::<u64>() == 51).then_some(())
+    });
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use super::Failure;
 use super::detail::Facts;
 use super::row::Row;
+use crate::cli::print::WIDEST;
+use crate::cli::print::errln;
 use crate::domain::printable::{printable, printable_json};
 use crate::journal::Sequence;
 use crate::survey::Step;
@@ -90,7 +92,7 @@ impl Output {
     /// Says what came in the way, after what was shown so far.
     pub(super) fn say(&mut self, words: &str) -> Result<(), Failure> {
         self.flush()?;
-        anstream::eprintln!("icr-bridge: {words}");
+        errln!("icr-bridge: {words}");
         Ok(())
     }
 
@@ -124,7 +126,7 @@ impl Output {
 
     fn widen(&mut self, row: &[impl AsRef<str>; 6]) {
         for (width, cell) in self.widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.as_ref().chars().count());
+            *width = (*width).max(cell.as_ref().chars().count().min(WIDEST));
         }
     }
 

@@ -6,6 +6,7 @@ use super::events::{Events, What};
 use super::options::{Options, Shares};
 use super::secret;
 use super::turns::Turns;
+use crate::cli::print::errln;
 use crate::config::Variables;
 use crate::domain::event::EventKind;
 use crate::domain::json;
@@ -166,7 +167,7 @@ fn events(options: &Options, simulator: Simulator) -> Result<What, String> {
     {
         let meant = known().find(|kind| kind.label().eq_ignore_ascii_case(name));
         let meant = meant.map(|kind| format!("; did you mean {}?", kind.label()));
-        anstream::eprintln!(
+        errln!(
             "note: `{name}` is none of ICR's seven events; a bridge publishes it as an unknown one{}",
             meant.unwrap_or_default()
         );

@@ -1,6 +1,7 @@
 //! The progress bar on a terminal's standard error, and Ctrl-C.
 
 use super::job::Job;
+use crate::cli::print::errln;
 use crate::load::{Outcome, Stop};
 use crate::shutdown::Signals;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -91,7 +92,7 @@ pub(super) fn stop_on_signals(stop: Stop) -> std::io::Result<()> {
             let hung_up = stop.clone();
             let name = signals.leave(|| hung_up.at_once()).await;
             stop.stop();
-            anstream::eprintln!("{name}: waiting for what is under way; again ends at once");
+            errln!("{name}: waiting for what is under way; again ends at once");
             signals.leave(|| {}).await;
             stop.at_once();
         });

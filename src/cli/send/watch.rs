@@ -5,6 +5,7 @@ use super::expect::{Tally, Verdict};
 use super::job::Job;
 use super::progress::Progress;
 use super::report;
+use crate::cli::print::WIDEST;
 use crate::load::{Fate, Observer};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ impl Watch {
             What::Captured(captured) => {
                 let widths = captured
                     .iter()
-                    .map(|captured| captured.name.chars().count());
+                    .map(|captured| captured.name.chars().count().min(WIDEST));
                 (None, widths.max().filter(|_| !as_json))
             }
             What::Payload(_) | What::Payloads(_) => (None, None),

@@ -521,11 +521,13 @@ fn a_writer_that_panics_refuses_what_waits_and_what_comes() {
         std::sync::Arc::new(Bomb),
     )
     .unwrap();
+    assert!(!journal.has_ended());
     for _ in 0..3 {
         let refused = append_one(&journal, &tag(1), &body(1));
         assert_eq!(refused, Err(AppendError::Storage));
     }
     assert_eq!(journal.status().storable, Err(AppendError::Storage));
+    assert!(journal.has_ended(), "so that the process can end");
     journal.tend();
     assert_eq!(journal.status().storable, Err(AppendError::Storage));
     // What was synced can still be published, and the journal closed.

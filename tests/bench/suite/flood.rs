@@ -27,7 +27,7 @@ pub fn measure(report: &mut Report) {
     report
         .add("flood", "a forgery, the ring being full", bridge, "µs")
         .of("verify-only", verify_only)
-        .ratio_at_most(1.2);
+        .ratio_at_most(1.25);
 
     let bridge = Subject::bridge(Some(&topic::fresh())).warm(ORDINARY);
     let genuine = || {

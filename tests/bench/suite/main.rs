@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod baseline;
+mod bounds;
 mod cost;
 mod flood;
 mod floors;
@@ -15,6 +16,7 @@ mod report;
 mod subject;
 mod throughput;
 mod topic;
+mod worst;
 
 use clap::{Parser, ValueEnum};
 use report::Report;
@@ -50,6 +52,10 @@ enum Row {
     Growth,
     /// Forgeries
     Flood,
+    /// The requests that cost most
+    Worst,
+    /// What it may take at most: hostile connections, wake-ups
+    Bounds,
 }
 
 fn main() {
@@ -73,6 +79,12 @@ fn main() {
     }
     if wants(Row::Flood) {
         flood::measure(&mut report);
+    }
+    if wants(Row::Worst) {
+        worst::measure(&mut report);
+    }
+    if wants(Row::Bounds) {
+        bounds::measure(&mut report);
     }
     if wants(Row::Growth) {
         growth::measure(&mut report, options.long);

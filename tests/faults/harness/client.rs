@@ -75,6 +75,11 @@ impl Raw {
         Some(statuses(&self.rest()?))
     }
 
+    /// The same connection, to be read properly.
+    pub fn into_connection(self) -> Connection {
+        Connection::over(self.0)
+    }
+
     /// One answer, read properly.
     pub fn response(self) -> std::io::Result<Response> {
         Connection::over(self.0).try_response()

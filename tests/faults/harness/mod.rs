@@ -4,7 +4,9 @@
 pub mod away;
 pub mod client;
 pub mod damage;
+pub mod greedy;
 pub mod judge;
+pub mod limits;
 pub mod load;
 pub mod proxy;
 pub mod shim;

@@ -4,6 +4,7 @@ mod kafka;
 
 use super::away::Away;
 use super::judge::{self, Verdict};
+use super::limits::{self, Container};
 use super::load::{Deliveries, Fate, Load, Plan, Sent, others};
 use super::proxy::Proxy;
 use super::shim::{Armed, Call, Rule, Shim};
@@ -94,6 +95,8 @@ pub struct Stage {
     forbidden: HashSet<u64>,
     reconnecting: bool,
     manager: Option<ServiceManager>,
+    files: Option<u64>,
+    container: Option<Rc<Container>>,
     ledger_was_lost: bool,
     loss_expected: bool,
     notes: Vec<String>,
@@ -145,6 +148,8 @@ impl Stage {
             forbidden: HashSet::new(),
             reconnecting: false,
             manager: None,
+            files: None,
+            container: None,
             ledger_was_lost: false,
             loss_expected: false,
             notes: Vec::new(),
@@ -188,6 +193,21 @@ impl Stage {
     /// From the next start on the ingress's socket is kept and handed over by a service manager.
     pub fn hand_over(&mut self) {
         self.manager = Some(ServiceManager::at(self.ingress));
+    }
+
+    /// From the next start on so many open files are allowed.
+    pub fn limit_files(&mut self, files: u64) {
+        self.files = Some(files);
+    }
+
+    /// From the next start on the bridge runs in a container with so many bytes of memory.
+    ///
+    /// # Errors
+    /// Why this machine does not allow it.
+    pub fn contain(&mut self, bytes: u64) -> Result<Rc<Container>, String> {
+        let container = Rc::new(Container::new(bytes)?);
+        self.container = Some(Rc::clone(&container));
+        Ok(container)
     }
 
     /// Puts the journal on a filesystem of its own, of so many MiB, mounted with these options.
@@ -249,7 +269,17 @@ impl Stage {
         }
         let started = match &self.manager {
             Some(manager) => manager.try_start(&self.journal, &all, &environment),
-            None => Serving::try_start(&self.journal, &all, &environment),
+            None => {
+                let mut command = process::serve(&self.journal, &all, process::command);
+                command.envs(environment);
+                if let Some(files) = self.files {
+                    limits::files(&mut command, files);
+                }
+                if let Some(container) = &self.container {
+                    container.around(&mut command);
+                }
+                Serving::of(command)
+            }
         };
         self.bridge = Some(started.inspect_err(|ended| {
             // As a crash: what was under way may come twice.
@@ -295,6 +325,12 @@ impl Stage {
             let mut tasks = std::fs::read_dir(&tasks).unwrap();
             tasks.all(stands).then_some(())
         });
+    }
+
+    /// The end of [`Stage::freeze`].
+    pub fn thaw(&mut self) {
+        self.bridge().signal(libc::SIGCONT);
+        self.mended();
     }
 
     /// `kill -9` for one that was frozen: it does nothing any more.

@@ -2,6 +2,7 @@
 
 mod completions;
 mod inspect;
+mod output;
 mod send;
 
 use crate::support::app::{SECRET, TestApp};

@@ -202,3 +202,35 @@ fn a_token_file_is_read_again_on_sighup_and_a_bad_one_changes_nothing() {
     });
     assert_eq!((status("first"), status("second")), (404, 404));
 }
+
+#[test]
+fn clients_that_say_nothing_or_read_nothing_keep_nobody_from_the_admin_listener() {
+    let app = TestApp::start(&[]);
+    // More than it has places for.
+    let silent: Vec<Connection> = (0..100)
+        .map(|number| {
+            let mut connection = Connection::open(app.admin);
+            match number % 3 {
+                0 => {}
+                1 => connection.send(b"GET /met"),
+                _ => connection.send(&b"GET /metrics HTTP/1.1\r\nhost: b\r\n\r\n".repeat(200)),
+            }
+            connection
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(get(app.admin, "/readyz").status, 200);
+    }
+    drop(silent);
+}
+
+#[test]
+fn a_connection_to_the_admin_listener_that_says_nothing_is_closed() {
+    let app = TestApp::start(&[]);
+    let mut connection = Connection::open(app.admin);
+    assert_eq!(connection.response().status, 408);
+    assert!(connection.is_closed());
+    let mut kept = Connection::open(app.admin);
+    assert_eq!(kept.request("GET", "/healthz", &[], b"").status, 200);
+    assert!(kept.is_closed());
+}

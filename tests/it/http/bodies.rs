@@ -7,6 +7,8 @@ use crate::support::http::{self, Connection};
 use icr_bridge::domain::signature::SecretSet;
 use icr_bridge::simulator::Simulator;
 use serde_json::json;
+use std::io::Write;
+use std::net::TcpStream;
 
 const LIMIT: usize = 64 << 10;
 
@@ -31,7 +33,7 @@ fn what_is_not_json_is_400() {
         b"",
         b"{",
         b"{\"signedData\":\"a\"} trailing",
-        b"\xef\xbb\xbf{\"signedData\":\"a\"}",
+        b"\xef\xbb\xbf\xef\xbb\xbf{\"signedData\":\"a\"}",
         b"{\"signedData\":\"\xff\xfe\"}",
         b"{\"signedData\":\"a\",}",
         &genuine_body[..genuine_body.len() - 1],
@@ -143,6 +145,45 @@ fn a_declared_length_over_the_limit_is_413_and_closes_saying_so() {
     assert!(connection.is_closed());
 }
 
+/// A head that asks whether its body is welcome, and nothing behind it.
+fn asking(app: &TestApp, path: &str, length: usize) -> Connection {
+    let mut connection = Connection::open(app.ingress);
+    let signature = genuine(app, 1).signature;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: b\r\nx-icr-signature-256: {signature}\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+    );
+    connection.send(head.as_bytes());
+    connection
+}
+
+#[test]
+fn a_body_that_the_head_rules_out_is_not_invited() {
+    let app = limited();
+    let mut connection = asking(&app, "/webhook", LIMIT + 1);
+    let response = connection.response();
+    assert_rejected(&app, &response, 413, "body_too_large");
+    assert_eq!(response.header("connection"), Some("close"));
+    assert!(connection.is_closed());
+    let mut connection = asking(&app, "/nowhere", 10);
+    assert_eq!(connection.response().status, 404);
+    assert!(connection.is_closed());
+    let codes = ["404", "413"].map(|code| {
+        let series = format!("http_request_duration_seconds_count{{code=\"{code}\"}}");
+        app.metrics().value(&series)
+    });
+    assert_eq!(codes, [1.0, 1.0]);
+}
+
+#[test]
+fn a_body_that_may_come_is_invited() {
+    let app = limited();
+    let request = genuine(&app, 1);
+    let mut connection = asking(&app, "/webhook", request.body.len());
+    assert_eq!(connection.response().status, 100);
+    connection.send(&request.body);
+    assert_accepted(&connection.response());
+}
+
 #[test]
 fn a_streamed_body_over_the_limit_is_413() {
     let app = limited();
@@ -155,6 +196,30 @@ fn a_streamed_body_over_the_limit_is_413() {
     }
     connection.send(b"0\r\n\r\n");
     assert_rejected(&app, &connection.response(), 413, "body_too_large");
+}
+
+#[test]
+fn what_comes_with_a_body_and_belongs_to_none_does_not_go_on_for_ever() {
+    let app = TestApp::start(&[
+        ("MAX_BODY_BYTES", "64KiB"),
+        ("BODY_TIMEOUT_SECONDS", "3600"),
+    ]);
+    let head = "POST /webhook HTTP/1.1\r\nhost: b\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (what, begin, more) in [
+        ("a chunk extension", "1;", "x".repeat(10_000)),
+        ("trailers", "0\r\n", "x: y\r\n".repeat(2_000)),
+    ] {
+        let mut stream = TcpStream::connect(app.ingress).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(begin.as_bytes()).unwrap();
+        let taken = (0..10_000)
+            .take_while(|_| stream.write_all(more.as_bytes()).is_ok())
+            .count();
+        // What fits into the buffers of the system counts as taken; it is far less than was offered.
+        assert!(taken < 5_000, "{what}: {taken} times {} bytes", more.len());
+    }
+    let request = genuine(&app, 1);
+    assert_accepted(&app.deliver(&request));
 }
 
 #[test]
@@ -181,7 +246,7 @@ fn where_bodies_on_their_way_take_all_memory_those_that_take_the_longest_give_wa
     let app = TestApp::start(&[("BODY_TIMEOUT_SECONDS", "3600")]);
     let declared = 500 << 10;
     let head = format!("POST /webhook HTTP/1.1\r\nhost: b\r\ncontent-length: {declared}\r\n\r\n{{");
-    // 128 MiB have room for 262 of them.
+    // 32 MiB have room for 65 of them.
     let mut slow: Vec<Connection> = (0..300)
         .map(|_| {
             let mut connection = Connection::open(app.ingress);

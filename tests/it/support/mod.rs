@@ -5,6 +5,7 @@ pub mod app;
 pub mod door;
 pub mod endpoint;
 pub mod gated_disk;
+pub mod hollow;
 pub mod http;
 pub mod journal;
 pub mod kafka;

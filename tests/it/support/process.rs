@@ -130,6 +130,20 @@ impl Serving {
         self.child.id()
     }
 
+    /// The CPU time that it has used, in seconds; its own metric counts whole ones.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        // User and system time, the 14th and 15th field; the second one, in brackets, may hold anything.
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        let ticks: f64 = fields
+            .skip(11)
+            .take(2)
+            .map(|it| it.parse::<f64>().unwrap())
+            .sum();
+        // SAFETY: asks for a constant of the system.
+        ticks / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
+    }
+
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
@@ -146,6 +160,28 @@ impl Serving {
 
     pub fn is_ready(&self) -> bool {
         http::get(self.admin, "/readyz").status == 200
+    }
+
+    /// User and system time that it has used, in seconds (Linux).
+    pub fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+        // SAFETY: asks for a constant of the system.
+        ticks / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
+    }
+
+    /// An amount of memory from its status, such as `VmHWM:`, in MiB (Linux).
+    pub fn status_mib(&self, name: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.unwrap().split_whitespace().next().unwrap();
+        kib.parse::<f64>().unwrap() / 1024.0
     }
 
     pub fn signal(&self, signal: i32) {

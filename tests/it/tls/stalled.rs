@@ -70,3 +70,25 @@ fn stalled_handshakes_do_not_keep_a_bridge_that_leaves() {
     assert!(status.success());
     drop(dir);
 }
+
+#[test]
+fn what_has_arrived_while_the_process_stood_still_is_read() {
+    let limits = [
+        ("HEADER_TIMEOUT_SECONDS", "3"),
+        ("BODY_TIMEOUT_SECONDS", "3"),
+        ("KEEP_ALIVE_SECONDS", "3"),
+    ];
+    let rig = Rig::new(&limits);
+    let mut kept = rig.connect();
+    assert_eq!(kept.post(&rig.delivery()).status, 202);
+    rig.bridge.signal(libc::SIGSTOP);
+    std::thread::scope(|scope| {
+        let on_kept = scope.spawn(|| kept.post(&rig.delivery()).status);
+        let on_fresh = scope.spawn(|| rig.connect().post(&rig.delivery()).status);
+        // Not for luck: this is the standstill, more than twice the limits.
+        std::thread::sleep(Duration::from_secs(8));
+        rig.bridge.signal(libc::SIGCONT);
+        assert_eq!(on_kept.join().unwrap(), 202);
+        assert_eq!(on_fresh.join().unwrap(), 202);
+    });
+}

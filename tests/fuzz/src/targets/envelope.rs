@@ -23,6 +23,9 @@ pub fn check(body: &[u8]) {
 
 fn expected(body: &[u8]) -> Result<(String, Range<usize>), Rejection> {
     let text = std::str::from_utf8(body).map_err(|_| Rejection::BodyNotJson)?;
+    // A byte order mark before the body is ignored.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let begin = body.len() - text.len();
     let root = json::parse(text).ok_or(Rejection::BodyNotJson)?;
     let members = root.members().ok_or(Rejection::BodyNotObject)?;
     let found: Vec<_> = members
@@ -33,7 +36,7 @@ fn expected(body: &[u8]) -> Result<(String, Range<usize>), Rejection> {
     match found[..] {
         [] => Err(Rejection::SignedDataMissing),
         [value] => match value.text() {
-            Some(text) => Ok((text, value.range())),
+            Some(text) => Ok((text, begin + value.range().start..begin + value.range().end)),
             None => Err(Rejection::SignedDataNotString),
         },
         _ => Err(Rejection::DuplicateKey),

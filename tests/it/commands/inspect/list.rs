@@ -57,6 +57,36 @@ fn every_delivery_stands_in_a_line_of_its_own_with_what_became_of_it() {
 }
 
 #[test]
+fn texts_of_any_length_are_shown_and_those_beside_them_stay_in_their_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal");
+    let app = TestApp::on(&journal, &[]).unwrap();
+    let long = "o".repeat(70_000);
+    let payloads = [
+        payload("installed", &long),
+        payload(&"e".repeat(66_000), &long),
+        payload("installed", "short"),
+    ];
+    for payload in payloads {
+        let text = serde_json::to_vec(&payload).unwrap();
+        accepted(
+            &app,
+            "/webhook",
+            &app.simulator().sign_text(&text, json!({})),
+        );
+    }
+    app.stop();
+    for arguments in [["inspect"].as_slice(), &["inspect", "--json"]] {
+        let output = run(arguments, &[("JOURNAL_DIR", journal.to_str().unwrap())]);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.contains(&long), "{arguments:?}");
+        let short = shown.lines().find(|line| line.contains("short")).unwrap();
+        assert!(short.len() < 1000, "{short}");
+    }
+}
+
+#[test]
 fn the_columns_stand_under_each_other() {
     let stage = Stage::played();
     let text = printed(&stage.inspect(&[]));
