@@ -4,6 +4,7 @@ use super::print::{errln, outln};
 use super::{Exit, explain};
 use crate::config::{Config, Variables};
 use crate::descriptors;
+use crate::journal::storage::{Disk, Storage};
 
 pub(super) fn run(variables: Variables) -> Exit {
     let config = match Config::read(variables) {
@@ -28,11 +29,15 @@ pub(super) fn run(variables: Variables) -> Exit {
     }
     match descriptors::share_out(&config.http) {
         Ok((_, None)) => {}
-        Ok((_, Some(lowered))) => anstream::eprintln!("warning: here {lowered}"),
-        Err(few) => anstream::eprintln!("warning: here {few}"),
+        Ok((_, Some(lowered))) => errln!("warning: here {lowered}"),
+        Err(few) => errln!("warning: here {few}"),
     }
     for warning in &config.warnings {
         errln!("warning: {warning}");
+    }
+    let dir = &config.journal.dir;
+    for what in Disk.shortcomings(dir) {
+        errln!("warning: {}: {what}", dir.display());
     }
     Exit::Done
 }

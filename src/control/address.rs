@@ -3,6 +3,7 @@
 //! A Unix socket's path may have some hundred bytes (`sun_path`: 108 on Linux). A longer one is reached through the folder's open file:
 //! `/proc/self/fd/<n>/control.sock`. Where there is no `/proc` (macOS) it cannot be, and the error says so.
 
+use crate::journal::storage::{Disk, Storage, Wanted};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{File, Permissions};
 use std::io;
@@ -43,6 +44,13 @@ fn address(dir: &Path, name: &str) -> io::Result<(SockAddr, Option<File>)> {
 /// Listens in `dir`, replacing what stands there. The caller holds the journal's lock.
 pub fn bind(dir: &Path) -> io::Result<UnixListener> {
     let new = dir.join(NEW);
+    // A folder, say, that cannot be removed. A socket has no contents to lose.
+    if let Some(other) = Disk.displace(&new, Wanted::Socket)? {
+        tracing::warn!(
+            "{}: this is no socket; it was renamed to {other}",
+            new.display()
+        );
+    }
     match std::fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -56,7 +56,9 @@ impl AsyncRead for Wire {
             unsafe { buffer.assume_init(count) };
             buffer.advance(count);
             if !wire.connection.has_read(count) {
-                tracing::debug!("a request costs more than any body explains: its connection is closed");
+                tracing::debug!(
+                    "a request costs more than any body explains: its connection is closed"
+                );
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
         }

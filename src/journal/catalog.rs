@@ -3,12 +3,12 @@ use super::Observer;
 use super::Sequence;
 use super::claim::Claim;
 use super::segment::{DATA, Header, Trailer};
-use super::storage::{Identity, Storage, StorageFile};
+use super::storage::{Identity, Storage, StorageFile, Wanted};
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound::{Excluded, Unbounded};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A segment's file, held open.
@@ -190,6 +190,16 @@ impl Shelf {
         }
     }
 
+    /// See [`make_way`]; of a name in this folder.
+    pub fn make_way(&self, name: &str, wanted: Wanted) -> bool {
+        make_way(
+            &*self.storage,
+            &self.dir.join(name),
+            wanted,
+            &*self.observer,
+        )
+    }
+
     /// Marks a segment as damaged; housekeeping sets it aside.
     pub fn report_damage(&self, header: Header, position: u64) {
         let mut catalog = self.catalog.lock();
@@ -207,4 +217,30 @@ impl Shelf {
             path.display()
         ));
     }
+}
+
+/// Gives what stands under one of the journal's names, and is not what is wanted there, another name, and says so; whether it did.
+pub(super) fn make_way(
+    storage: &dyn Storage,
+    path: &Path,
+    wanted: Wanted,
+    observer: &dyn Observer,
+) -> bool {
+    let (made, what) = match storage.displace(path, wanted) {
+        Ok(None) => return false,
+        Ok(Some(new)) => (
+            true,
+            format!(
+                "this is not what the journal keeps under this name; it was renamed to {new}, and is not used"
+            ),
+        ),
+        Err(error) => (
+            false,
+            format!(
+                "this is not what the journal keeps under this name, and cannot be renamed ({error})"
+            ),
+        ),
+    };
+    observer.warning(&format!("{}: {what}", path.display()));
+    made
 }

@@ -11,8 +11,8 @@
 //!   processes out though the lock file is deleted, and then the lock file is made and locked again.
 //! - If another process may have worked in the folder meanwhile, nothing is written there until a restart: the segments on disk may no
 //!   longer be those that this process knows.
-use super::catalog::Shelf;
-use super::storage::{Binding, Identity, Lock, Storage};
+use super::catalog::{Shelf, make_way};
+use super::storage::{Binding, Identity, Lock, Storage, Wanted, is_foreign};
 use super::{AppendError, Observer, OpenError};
 use parking_lot::Mutex;
 use std::io;
@@ -62,8 +62,13 @@ enum Loss {
 }
 
 impl Claim {
-    /// Opens and locks the folder, creating it where it is missing.
-    pub fn take(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Self, OpenError> {
+    /// Opens and locks the folder, creating it where it is missing. With an `observer`, what has the lock file's name and is no file gets
+    /// another one.
+    pub fn take(
+        storage: &Arc<dyn Storage>,
+        dir: &Path,
+        observer: Option<&dyn Observer>,
+    ) -> Result<Self, OpenError> {
         let path = dir.join(LOCK);
         let failed = |path: &Path, source: io::Error| match source.kind() {
             io::ErrorKind::WouldBlock => OpenError::Locked {
@@ -91,7 +96,8 @@ impl Claim {
                 }
                 locked => locked.ok(),
             };
-            let file = storage.lock(&path).map_err(|error| failed(&path, error))?;
+            let file =
+                lock_file(&*storage, &path, observer).map_err(|error| failed(&path, error))?;
             let claim = Self {
                 dir: dir.to_owned(),
                 storage,
@@ -225,7 +231,7 @@ impl Claim {
         if found == Found::LockReplaced && locks.folder.is_none() {
             return Err(Loss::Taken);
         }
-        match self.storage.lock(&path) {
+        match lock_file(&*self.storage, &path, Some(observer)) {
             Ok(file) => {
                 locks.file = file;
                 observer.warning(&format!(
@@ -256,6 +262,23 @@ impl Claim {
                  Stop all other bridges on {dir}, then restart this one"
             ),
         });
+    }
+}
+
+/// Locks the lock file.
+fn lock_file(
+    storage: &dyn Storage,
+    path: &Path,
+    observer: Option<&dyn Observer>,
+) -> io::Result<Box<dyn Lock>> {
+    match storage.lock(path) {
+        Err(error)
+            if is_foreign(&error)
+                && observer.is_some_and(|it| make_way(storage, path, Wanted::File, it)) =>
+        {
+            storage.lock(path)
+        }
+        locked => locked,
     }
 }
 

@@ -10,8 +10,8 @@ use super::memo::Memo;
 use super::pins::Pins;
 use super::queue::Queue;
 use super::spares::Spares;
-use super::storage::{Storage, is_full};
-use super::{AppendError, Ledger, Options, Progress, Sequence, outcomes, retention};
+use super::storage::{Storage, is_foreign, is_full};
+use super::{AppendError, Ledger, Options, Progress, Sequence, outcomes, recovery, retention};
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
@@ -106,10 +106,18 @@ impl Core {
         &self,
         mut change: impl FnMut(&mut Held, &dyn Storage) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut spare_given = false;
+        let (mut spare_given, mut cleared) = (false, false);
         loop {
             let full = match self.changing_held(&mut change) {
                 Err(error) if is_full(&error) => error,
+                // What was made under one of its names since the start is in the way.
+                Err(error)
+                    if is_occupied(&error)
+                        && !std::mem::replace(&mut cleared, true)
+                        && recovery::clear_names(&self.shelf) =>
+                {
+                    continue;
+                }
                 done => return done,
             };
             if retention::make_room(self) {
@@ -136,6 +144,16 @@ impl Core {
     }
 }
 
+/// Whether something stands in the place of a file or folder.
+fn is_occupied(error: &io::Error) -> bool {
+    let kind = error.kind();
+    is_foreign(error)
+        || matches!(
+            kind,
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
+        )
+}
+
 /// The ledger of a journal whose last record is `last`.
 pub(super) fn ledger(last: Sequence, progress: Progress, held: &Held) -> Ledger {
     let accepted = last.max(progress.sequence);
@@ -154,6 +172,6 @@ pub(super) fn ledger(last: Sequence, progress: Progress, held: &Held) -> Ledger 
         held,
         pending,
         written_off: progress.written_off,
-        unaccounted: accepted as i64 - explained as i64,
+        unaccounted: (accepted as i64).saturating_sub(explained as i64),
     }
 }

@@ -13,11 +13,14 @@
 //! | 80 | 8 | identity of the journal (0: of a version that gave it none) |
 //! | 124 | 4 | CRC-32C of the 124 bytes before |
 //!
+//! A slot that claims a number out of bounds (`bounds`) is a bad one, whatever its checksum.
+//!
 //! The slot that was synced last is never written to before the other one is synced too: whatever a power cut does to unsynced
 //! bytes, one slot is good. With both bad, publishing starts again at the first record there is: at least once.
 //!
 //! `synced` is what tells a loss at the journal's end from an end: without it a newest segment that is gone, or cut short, would leave no
 //! trace. It is at most a second old while the disk takes syncs, and never ahead of the truth.
+use super::bounds::CLAIMED;
 use super::bytes::{u32_at, u64_at};
 use super::names::is_named;
 use super::storage::{Access, Identity, Storage, StorageFile, patiently};
@@ -84,6 +87,10 @@ impl Slot {
         let version = u32_at(bytes, 8)?;
         if version > VERSION {
             return Some(Err(version));
+        }
+        let numbers = (16..80).step_by(8).map(|at| u64_at(bytes, at));
+        if numbers.flatten().any(|number| number > CLAIMED) {
+            return None;
         }
         Some(Ok(Self {
             generation: u64_at(bytes, 16)?,

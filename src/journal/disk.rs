@@ -1,8 +1,12 @@
 //! The real filesystem.
 mod bound;
+mod limits;
+mod locking;
+mod precautions;
+mod regular;
 
-use super::storage::{Access, Binding, Entry, Identity, Lock, Storage, StorageFile};
-use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use super::storage::{Access, Binding, Entry, Identity, Lock, Storage, StorageFile, Wanted};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
@@ -17,8 +21,17 @@ struct DiskFile(File);
 
 struct DiskLock {
     identity: Identity,
-    /// Holds the lock until dropped.
-    file: File,
+    #[expect(dead_code, reason = "holds the lock until dropped")]
+    held: (File, locking::Guard),
+}
+
+impl DiskLock {
+    fn new(file: File, guard: locking::Guard) -> io::Result<Box<dyn Lock>> {
+        Ok(Box::new(Self {
+            identity: identity(&file.metadata()?),
+            held: (file, guard),
+        }))
+    }
 }
 
 impl Lock for DiskLock {
@@ -51,11 +64,32 @@ impl Storage for Disk {
         Ok(entries)
     }
 
+    fn list_foreign(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            // One that has vanished since is nobody's business.
+            if entry.file_type().is_ok_and(|kind| !kind.is_file()) {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    fn displace(&self, path: &Path, wanted: Wanted) -> io::Result<Option<String>> {
+        regular::displace(path, wanted)
+    }
+
+    fn shortcomings(&self, dir: &Path) -> Vec<String> {
+        limits::of(dir)
+    }
+
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn StorageFile>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
-        let file = options.mode(0o600).open(path)?;
-        if let Err(error) = reserve(&file, bytes) {
+        let file = regular::open(options.mode(0o600), path)?;
+        precautions::write_in_place(&file);
+        if let Err(error) = precautions::reserve(&file, 0, bytes) {
             let _ = std::fs::remove_file(path);
             return Err(error);
         }
@@ -66,11 +100,11 @@ impl Storage for Disk {
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn StorageFile>> {
         let mut options = OpenOptions::new();
         options.read(true).write(access == Access::Write);
-        Ok(Arc::new(DiskFile(options.open(path)?)))
+        Ok(Arc::new(DiskFile(regular::open(&mut options, path)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        std::fs::rename(from, to)
+        std::fs::rename(from, to).map_err(regular::explained)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -78,36 +112,28 @@ impl Storage for Disk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
+        precautions::sync_dir(&File::open(dir)?)
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        use std::os::unix::ffi::OsStrExt;
-        let path = std::ffi::CString::new(dir.as_os_str().as_bytes())?;
-        let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
-        // SAFETY: `path` ends in NUL and `stat` is writable memory of the right type; both outlive the call.
-        let result = unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) };
-        if result != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: zeroed at first and filled by the successful call; every bit pattern is a valid `statvfs`.
-        let stat = unsafe { stat.assume_init() };
-        #[allow(clippy::unnecessary_cast, reason = "the width differs between systems")]
-        let (blocks, size) = (stat.f_bavail as u64, stat.f_frsize as u64);
-        Ok(blocks.saturating_mul(size))
+        precautions::free(&File::open(dir)?)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let file = options.mode(0o600).open(path)?;
-        let file = lock(file)?;
-        give_to_owner(&file.file, path);
-        Ok(Box::new(file))
+        let file = regular::open(options.mode(0o600), path)?;
+        let guard = locking::lock(&file)?;
+        give_to_owner(&file, path);
+        DiskLock::new(file, guard)
     }
 
     fn lock_folder(&self, dir: &Path) -> io::Result<Box<dyn Lock>> {
-        Ok(Box::new(lock(File::open(dir)?)?))
+        let folder = File::open(dir)?;
+        match locking::lock(&folder)? {
+            locking::Guard::Nothing => Err(io::ErrorKind::Unsupported.into()),
+            guard => DiskLock::new(folder, guard),
+        }
     }
 
     fn bind(&self, dir: &Path) -> io::Result<Binding> {
@@ -154,12 +180,11 @@ impl StorageFile for DiskFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        // On macOS the standard library uses F_FULLFSYNC here.
-        self.0.sync_data()
+        precautions::sync_data(&self.0)
     }
 
     fn confirm(&self) -> io::Result<()> {
-        confirm(&self.0)
+        precautions::confirm(&self.0)
     }
 
     fn identity(&self) -> io::Result<Identity> {
@@ -172,6 +197,14 @@ impl StorageFile for DiskFile {
 
     fn set_length(&self, bytes: u64) -> io::Result<()> {
         self.0.set_len(bytes)
+    }
+
+    fn extend(&self, bytes: u64) -> io::Result<()> {
+        precautions::reserve(&self.0, self.length()?, bytes)
+    }
+
+    fn keeps_room(&self) -> bool {
+        precautions::is_written_in_place(&self.0)
     }
 }
 
@@ -188,18 +221,6 @@ fn leads_nowhere(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory) || error.raw_os_error() == Some(libc::ELOOP)
 }
 
-/// `flock` belongs to the open file, not to the process: a second opening in this process fails as well.
-fn lock(file: File) -> io::Result<DiskLock> {
-    match file.try_lock() {
-        Ok(()) => Ok(DiskLock {
-            identity: identity(&file.metadata()?),
-            file,
-        }),
-        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
 /// A repair run by root leaves files that the bridge's user can open: they belong to the folder's owner. Best effort: who is not root
 /// may not give files away, and need not.
 fn give_to_owner(file: &File, path: &Path) {
@@ -210,52 +231,4 @@ fn give_to_owner(file: &File, path: &Path) {
     {
         let _ = std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()));
     }
-}
-
-/// Changes a time of the file, twice. The first change makes a filesystem whose journal has ended turn read-only at once, but keeps the
-/// error for itself; the second says it.
-#[cfg(target_os = "linux")]
-fn confirm(file: &File) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
-    let time = |tv_nsec| libc::timespec { tv_sec: 0, tv_nsec };
-    let times = [time(libc::UTIME_OMIT), time(libc::UTIME_NOW)];
-    for _ in 0..2 {
-        // SAFETY: `times` holds the two times that the call reads, and outlives it; `file` keeps the descriptor open.
-        if unsafe { libc::futimens(file.as_raw_fd(), times.as_ptr()) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn confirm(_: &File) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
-    if bytes == 0 {
-        return Ok(());
-    }
-    let length = libc::off_t::try_from(bytes).map_err(io::Error::other)?;
-    loop {
-        // SAFETY: a plain system call on a descriptor that `file` keeps open.
-        if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) } == 0 {
-            return Ok(());
-        }
-        let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            Some(libc::EINTR) => {}
-            // A filesystem that cannot reserve: the space is taken as it is written, and a full disk is met later.
-            Some(libc::EOPNOTSUPP | libc::ENOSYS) => return file.set_len(bytes),
-            _ => return Err(error),
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    file.set_len(bytes)
 }

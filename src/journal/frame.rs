@@ -22,6 +22,7 @@
 //! followed by a good frame of a group > `o` was therefore synced once: **damage**. Followed only by frames of groups <= `o`, or
 //! by nothing, it belongs to the last group, which nobody was promised: a **torn tail**.
 use super::Sequence;
+use super::bounds::HIGHEST;
 use super::bytes::{u8_at, u16_at, u32_at, u64_at};
 
 /// Bytes of a frame's header.
@@ -89,14 +90,28 @@ impl Header {
         if u32_at(bytes, 0)? != header_crc(bytes.get(4..)?, salt, position) {
             return None;
         }
+        let (sequence, group) = (u64_at(bytes, 16)?, u64_at(bytes, 24)?);
+        if sequence > HIGHEST || group > position {
+            return None;
+        }
         Some(Self {
             kind,
             tag_length,
             length,
             payload_crc: u32_at(bytes, 4)?,
-            sequence: u64_at(bytes, 16)?,
-            group: u64_at(bytes, 24)?,
+            sequence,
+            group,
         })
+    }
+
+    /// The last sequence for which the frame stands: its own, or what a repair has written off with this payload.
+    pub fn last(&self, payload: &[u8]) -> Sequence {
+        let last = match self.kind {
+            Kind::WrittenOff => u64_at(payload, 0),
+            _ => None,
+        };
+        let last = last.filter(|last| (self.sequence..=HIGHEST).contains(last));
+        last.unwrap_or(self.sequence)
     }
 
     /// Whether these bytes are the payload that the header speaks of.

@@ -16,9 +16,12 @@
 //! - A copy that is released counts as such in one step, the renaming of `released`. One that vanishes otherwise does not, and shows in
 //!   the ledger.
 //! - A copy that cannot be removed holds nothing up: it counts no more, and its removal is tried again.
-use super::Sequence;
+//! - A file is a copy only if it begins as one of its own name: a name alone neither counts nor decides where the journal goes on. One that
+//!   does not is taken for a damaged copy where the cursor misses one, and else is none of the journal's.
+use super::bounds::{self, CLAIMED};
 use super::bytes::{u8_at, u32_at, u64_at};
-use super::storage::{Access, Storage, replace};
+use super::storage::{Access, Storage, is_foreign, patiently, replace};
+use super::{Progress, Sequence, frame};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,6 +35,8 @@ const RELEASED_MAGIC: &[u8; 8] = b"icrgone2";
 const RELEASED_MAGIC_BEFORE: &[u8; 8] = b"icrgone1";
 /// Magic and checksum.
 const SEAL: usize = 12;
+/// No file here is longer: a record with its note and what stands before it.
+const MOST: u64 = frame::MAX_PAYLOAD as u64 + 1024;
 
 /// Which topic took a record that was held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +62,10 @@ pub(super) struct Held {
     /// Whether the folder could be read. If not, that is tried again before anything is changed in it.
     known: bool,
     copies: BTreeSet<Sequence>,
+    /// Files with a copy's name that do not begin as one, or cannot be looked at.
+    doubtful: BTreeSet<Sequence>,
+    /// Names of 20 digits with a number that is never given.
+    unbelievable: Vec<String>,
     released: Released,
     /// Copies that do not count, whose removal is not yet durable.
     gone: BTreeSet<Sequence>,
@@ -78,6 +87,8 @@ impl Held {
             dir: journal.join(NAME),
             known: false,
             copies: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
+            unbelievable: Vec::new(),
             released: Released::default(),
             gone: BTreeSet::new(),
             named: BTreeSet::new(),
@@ -91,11 +102,54 @@ impl Held {
         };
         let (released, names) = self.read_released(storage)?;
         (self.released, self.named) = (released, names);
-        let named = entries.iter().filter(|entry| entry.name.len() == 20);
-        let sequences = named.filter_map(|entry| entry.name.parse().ok());
-        (self.gone, self.copies) = sequences.partition(|sequence| self.named.contains(sequence));
+        (self.gone, self.copies, self.doubtful) = Default::default();
+        self.unbelievable.clear();
+        for entry in entries {
+            match bounds::sequence(&entry.name).filter(|sequence| *sequence <= CLAIMED) {
+                Some(sequence) if self.named.contains(&sequence) => {
+                    self.gone.insert(sequence);
+                }
+                Some(sequence) if self.begins_as_copy(storage, sequence) => {
+                    self.copies.insert(sequence);
+                }
+                Some(sequence) => {
+                    self.doubtful.insert(sequence);
+                }
+                None if bounds::is_numbered(&entry.name) => self.unbelievable.push(entry.name),
+                None => {}
+            }
+        }
         self.known = true;
         Ok(())
+    }
+
+    fn begins_as_copy(&self, storage: &dyn Storage, sequence: Sequence) -> bool {
+        let mut start = [0; SEAL + 8];
+        let opened = patiently(|| storage.open(&self.path(sequence), Access::Read));
+        let read = opened.and_then(|file| patiently(|| file.read_at(&mut start, 0)));
+        read.is_ok() && start.starts_with(COPY_MAGIC) && u64_at(&start, SEAL) == Some(sequence)
+    }
+
+    /// Decides what doubtful files are: damaged copies, as far as the ledger misses that many, or foreign, and told by the names that are
+    /// returned.
+    pub fn judge(&mut self, progress: Option<Progress>) -> Vec<String> {
+        let progress = progress.unwrap_or_default();
+        let released = self
+            .released
+            .quarantined
+            .saturating_add(self.released.published);
+        let there = self.count(progress.sequence).saturating_add(released);
+        let mut missing = progress.held.saturating_sub(there);
+        let mut foreign = std::mem::take(&mut self.unbelievable);
+        for sequence in std::mem::take(&mut self.doubtful) {
+            if missing > 0 && sequence <= progress.sequence {
+                missing -= 1;
+                self.copies.insert(sequence);
+            } else {
+                foreign.push(format!("{sequence:020}"));
+            }
+        }
+        foreign
     }
 
     /// What `released` says.
@@ -113,12 +167,14 @@ impl Held {
         let bytes = match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             // Damaged, it counts for nothing: what it explained shows in the ledger as unaccounted.
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData || is_foreign(&error) => {
+                Vec::new()
+            }
             read => read?,
         };
         let released = Released {
-            quarantined: u64_at(&bytes, SEAL).unwrap_or(0),
-            published: u64_at(&bytes, SEAL + 8).unwrap_or(0),
+            quarantined: u64_at(&bytes, SEAL).unwrap_or(0).min(CLAIMED),
+            published: u64_at(&bytes, SEAL + 8).unwrap_or(0).min(CLAIMED),
         };
         let names = bytes.get(SEAL + 16..).unwrap_or_default().chunks_exact(8);
         Ok((
@@ -148,7 +204,7 @@ impl Held {
     /// Removes what work that was cut short has left behind.
     pub fn tidy(&mut self, storage: &dyn Storage) -> io::Result<()> {
         for entry in storage.list(&self.dir)? {
-            if Path::new(&entry.name).extension() == Some("tmp".as_ref()) {
+            if entry.name.ends_with(".tmp") && is_wanted(&entry.name) {
                 storage.remove(&self.dir.join(&entry.name))?;
             }
         }
@@ -300,15 +356,23 @@ impl Held {
         above.copied().collect()
     }
 
-    /// The highest sequence of which there is a copy; 0 without any. It must not be given to another record.
-    pub fn highest(&self) -> Sequence {
-        self.copies.last().copied().unwrap_or(0)
+    /// The highest sequence above this one of which there is a whole copy; 0 without any. It must not be given to another record.
+    pub fn highest_above(&self, storage: &dyn Storage, sequence: Sequence) -> Sequence {
+        let above = self.copies.range(sequence.saturating_add(1)..).rev();
+        let mut whole = above.filter(|copy| self.read(storage, **copy).is_ok());
+        whole.next().copied().unwrap_or(0)
     }
 
     /// How many were released since the cursor began to count.
     pub fn released(&self) -> Released {
         self.released
     }
+}
+
+/// Whether a file here may want this name.
+pub(super) fn is_wanted(name: &str) -> bool {
+    let stem = name.strip_suffix(".tmp").unwrap_or(name);
+    stem == RELEASED || bounds::sequence(stem).is_some()
 }
 
 /// A file's bytes: magic, checksum, and the parts.
@@ -321,7 +385,14 @@ fn sealed(magic: &[u8; 8], parts: &[&[u8]]) -> Vec<u8> {
 /// A file whose magic and checksum are good, from its beginning.
 fn read(storage: &dyn Storage, path: &Path, magic: &[u8; 8]) -> io::Result<Vec<u8>> {
     let file = storage.open(path, Access::Read)?;
-    let length = usize::try_from(file.length()?).map_err(io::Error::other)?;
+    // A length is believed only of a file that begins as one of ours.
+    let mut start = [0; 8];
+    file.read_at(&mut start, 0)?;
+    let length = file.length()?;
+    if start != *magic || length > MOST {
+        return Err(damaged(path));
+    }
+    let length = usize::try_from(length).map_err(io::Error::other)?;
     let mut bytes = vec![0; length];
     let read = file.read_at(&mut bytes, 0)?;
     bytes.truncate(read);

@@ -27,7 +27,9 @@
 //! | `memo` | what the owner wants to know again after a restart | `memo` |
 //! | `lock` | locked by the process that writes | `claim` |
 //!
-//! Anything else in it is left alone, such as the socket on which the journal's owner listens.
+//! Anything else in it is left alone, such as the socket on which the journal's owner listens. A name is a claim: it counts in the one
+//! form given above, as a regular file, with a number within bounds (`bounds`) and contents that agree. What stands in the place of a file and is
+//! none is never opened, and renamed to `<name>.foreign` where the name is needed.
 //!
 //! # How it works
 //! Appends wait in a bounded queue; the writer thread takes what waits, writes and syncs it as one group, lets readers see it and calls
@@ -38,6 +40,7 @@
 // Elsewhere this crate is empty, so that what fails there is the build script, which says what to do instead.
 #![cfg(unix)]
 
+mod bounds;
 mod bytes;
 mod catalog;
 mod claim;
@@ -99,7 +102,10 @@ pub fn exists(dir: &Path) -> io::Result<bool> {
 
 /// Whether another process holds the journal. Only for saying so: it takes the lock for a moment, and nothing follows from a `false`.
 pub fn is_locked(storage: &Arc<dyn storage::Storage>, dir: &Path) -> bool {
-    matches!(Claim::take(storage, dir), Err(OpenError::Locked { .. }))
+    matches!(
+        Claim::take(storage, dir, None),
+        Err(OpenError::Locked { .. })
+    )
 }
 
 /// The journal, open for writing. Cheap to clone; the last clone dropped closes it.
@@ -144,9 +150,13 @@ impl Journal {
         options: Options,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, OpenError> {
-        let claim = Arc::new(Claim::take(&storage, &options.dir)?);
+        let claim = Arc::new(Claim::take(&storage, &options.dir, Some(&*observer))?);
         let shelf = Arc::new(Shelf::claimed(&claim, options.dir.clone(), observer));
         let recovered = recovery::recover(&shelf)?;
+        for what in shelf.storage.shortcomings(&shelf.dir) {
+            let path = shelf.dir.display();
+            shelf.observer.warning(&format!("{path}: {what}"));
+        }
         let bytes = options.segment_bytes;
         let spares = Spares::adopt(&shelf, &recovered.folder, bytes, options.spare_segments);
         let next = shelf.catalog.lock().last + 1;

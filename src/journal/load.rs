@@ -5,8 +5,8 @@ use super::catalog::Segment;
 use super::scan::{self, Scan, Tail};
 use super::segment::{DATA, Found, Header, Trailer};
 use super::storage::{Access, Storage, is_unreadable, patiently};
-use super::{OpenError, Sequence};
-pub(super) use folder::{Folder, folder, listed};
+use super::{OpenError, Sequence, frame};
+pub(super) use folder::{Folder, folder, is_wanted, listed};
 use std::io;
 use std::path::Path;
 
@@ -54,6 +54,13 @@ impl Loaded {
         let scanned = self.scan.as_ref().map(|scan| scan.entries.last);
         let last = trailer.or(scanned).unwrap_or(0);
         last.max(self.base.saturating_sub(1)).min(self.limit - 1)
+    }
+
+    /// At most so many records can be in a file of this length.
+    pub fn most_records(&self) -> u64 {
+        /// More than any segment has: a length is a claim, too.
+        const MOST: u64 = 1 << 40;
+        (self.bytes / frame::span(0)).min(MOST)
     }
 
     /// `synced`: up to here records were synced for sure.
@@ -111,6 +118,8 @@ impl Loaded {
         let mut segment = Segment::new(header, self.name.clone(), self.bytes);
         if let Some(trailer) = self.trailer {
             segment.sealed(trailer);
+            // A clock that was wrong when it was sealed must not keep it for ever.
+            segment.closed_at = Some(trailer.sealed_at.min(now));
         }
         if let Some(scan) = &self.scan {
             segment.end = scan.end;

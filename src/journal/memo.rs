@@ -7,7 +7,7 @@
 //! It is knowledge, not data: one that is missing or damaged counts as empty, and one that cannot be written is told once.
 use super::bytes::u32_at;
 use super::core::Core;
-use super::storage::{Access, Identity, Storage, patiently, replace};
+use super::storage::{Access, Identity, Storage, Wanted, is_foreign, patiently, replace};
 use parking_lot::Mutex;
 use std::io;
 use std::path::Path;
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// The file's name.
 pub(super) const NAME: &str = "memo";
+/// Under this name it is written first.
+pub(super) const TEMPORARY: &str = "memo.tmp";
 /// What a memo may hold at the most.
 pub(super) const MAX_BYTES: usize = 64 << 10;
 
@@ -91,7 +93,14 @@ impl Memo {
         if bytes == inner.kept && is_there() {
             return;
         }
-        match write(storage, &path, &bytes) {
+        let mut written = write(storage, &path, &bytes);
+        if written.as_ref().is_err_and(is_foreign) {
+            for name in [TEMPORARY, NAME] {
+                core.shelf.make_way(name, Wanted::File);
+            }
+            written = write(storage, &path, &bytes);
+        }
+        match written {
             Ok(()) => {
                 inner.identity = named(storage, &path);
                 inner.kept = bytes;

@@ -2,12 +2,13 @@
 //!
 //! The file is `icroutc\n`, a version (u32), four zeros, then entries: CRC-32C of what follows (u32), length of the outcome (u32),
 //! sequence (u64), outcome. The last entry of a sequence counts. Entries wait in memory for up to a second and are never synced: a
-//! crash loses the newest, which costs knowledge, never data. What follows a bad entry is not read, and is overwritten.
+//! crash loses the newest, which costs knowledge, never data. What follows a bad entry is not read, and is overwritten. An outcome has
+//! [`MOST`] bytes at the most: what claims more is no entry.
 use super::Sequence;
 use super::bytes::{u32_at, u64_at};
 use super::catalog::Shelf;
 use super::names::is_named;
-use super::storage::{Access, Storage, StorageFile};
+use super::storage::{Access, Storage, StorageFile, Wanted, is_absent};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -17,6 +18,10 @@ const MAGIC: &[u8; 8] = b"icroutc\n";
 const VERSION: u32 = 1;
 const HEADER: u64 = 16;
 const ENTRY: usize = 16;
+/// No outcome is longer.
+const MOST: usize = 1 << 20;
+/// Files are read by this much at a time.
+const PIECE: usize = 256 << 10;
 /// A buffer this large is flushed before its second is over.
 pub(super) const FLUSH: usize = 1 << 20;
 /// Beyond this entries are dropped: the disk does not take them, and memory is bounded.
@@ -37,7 +42,7 @@ pub(super) struct Buffer {
 impl Buffer {
     /// Adds an entry; whether it is time to flush.
     pub fn note(&mut self, sequence: Sequence, outcome: &[u8]) -> bool {
-        if self.bytes.len() >= LIMIT {
+        if self.bytes.len() >= LIMIT || outcome.len() > MOST {
             self.dropped += 1;
             return false;
         }
@@ -102,7 +107,7 @@ impl Logs {
         };
         let (file, end) = match self.open.take() {
             Some((open, file, end)) if open == base && is_there(&file) => (file, end),
-            _ => open(&*shelf.storage, &shelf.dir, base)?,
+            _ => open(shelf, base)?,
         };
         file.write_at(entries, end)?;
         self.open = Some((base, file, end + entries.len() as u64));
@@ -111,22 +116,21 @@ impl Logs {
 }
 
 /// Opens a log where its good entries end, creating it where it is missing.
-fn open(
-    storage: &dyn Storage,
-    dir: &Path,
-    base: Sequence,
-) -> io::Result<(Arc<dyn StorageFile>, u64)> {
-    let path = dir.join(name(base));
+fn open(shelf: &Shelf, base: Sequence) -> io::Result<(Arc<dyn StorageFile>, u64)> {
+    let storage = &*shelf.storage;
+    let path = shelf.dir.join(name(base));
     match storage.open(&path, Access::Write) {
         Ok(file) => {
-            let bytes = contents(&*file)?;
+            let (bytes, _) = contents(&*file)?;
             if let Some(entries) = entries(&bytes) {
                 let end = HEADER + entries.map(|(_, _, length)| length).sum::<u64>();
                 file.set_length(end)?;
                 return Ok((file, end));
             }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if is_absent(&error) => {
+            shelf.make_way(&name(base), Wanted::File);
+        }
         Err(error) => return Err(error),
     }
     let file = storage.create(&path, 0)?;
@@ -137,17 +141,41 @@ fn open(
     Ok((file, HEADER))
 }
 
-fn contents(file: &dyn StorageFile) -> io::Result<Vec<u8>> {
-    let length = usize::try_from(file.length()?).map_err(io::Error::other)?;
-    let mut bytes = vec![0; length];
-    let read = file.read_at(&mut bytes, 0)?;
-    bytes.truncate(read);
-    Ok(bytes)
+/// A log from its beginning to somewhere behind its good entries, and whether that is all of it. Of what is no log of ours no more than a
+/// piece is read, whatever its length.
+fn contents(file: &dyn StorageFile) -> io::Result<(Vec<u8>, bool)> {
+    let mut bytes = Vec::new();
+    let mut good = HEADER as usize;
+    loop {
+        let start = bytes.len();
+        bytes.resize(start + PIECE, 0);
+        let piece = bytes.get_mut(start..).unwrap_or_default();
+        let read = file.read_at(piece, start as u64)?;
+        bytes.truncate(start + read);
+        if read < PIECE {
+            return Ok((bytes, true));
+        }
+        if !is_log(&bytes) {
+            return Ok((bytes, false));
+        }
+        while let Some((_, _, after)) = bytes.get(good..).and_then(split) {
+            good = bytes.len() - after.len();
+        }
+        let rest = bytes.get(good..).unwrap_or_default();
+        let claimed = u32_at(rest, 4).map_or(0, |length| length as usize);
+        if claimed > MOST || rest.len() >= ENTRY + claimed {
+            return Ok((bytes, false));
+        }
+    }
+}
+
+fn is_log(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC) && u32_at(bytes, 8).is_some_and(|version| version <= VERSION)
 }
 
 /// The good entries of a log: sequence, outcome, bytes taken. `None` where it is no log of ours.
 fn entries(bytes: &[u8]) -> Option<impl Iterator<Item = (Sequence, &[u8], u64)>> {
-    if bytes.get(..8)? != MAGIC || u32_at(bytes, 8)? > VERSION {
+    if !is_log(bytes) {
         return None;
     }
     let mut rest = bytes.get(HEADER as usize..)?;
@@ -161,7 +189,8 @@ fn entries(bytes: &[u8]) -> Option<impl Iterator<Item = (Sequence, &[u8], u64)>>
 
 /// The first entry, and what follows it.
 fn split(bytes: &[u8]) -> Option<(Sequence, &[u8], &[u8])> {
-    let end = ENTRY.checked_add(u32_at(bytes, 4)? as usize)?;
+    let length = u32_at(bytes, 4)? as usize;
+    let end = ENTRY + Some(length).filter(|length| *length <= MOST)?;
     let (entry, after) = bytes.split_at_checked(end)?;
     if u32_at(entry, 0)? != crc32c::crc32c(entry.get(4..)?) {
         return None;
@@ -210,8 +239,8 @@ impl Noted {
 /// Reads the log of the segment that holds `span`, which starts with its base. One that is missing or foreign has no outcomes.
 pub(super) fn load(storage: &dyn Storage, dir: &Path, span: Range<Sequence>) -> io::Result<Noted> {
     let bytes = match storage.open(&dir.join(name(span.start)), Access::Read) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        opened => contents(&*opened?)?,
+        Err(error) if is_absent(&error) => Vec::new(),
+        opened => contents(&*opened?)?.0,
     };
     let mut index = Vec::new();
     let mut end = HEADER as usize;
@@ -236,8 +265,8 @@ pub(super) fn load(storage: &dyn Storage, dir: &Path, span: Range<Sequence>) -> 
 /// Where the good entries of a log end, if something else follows them.
 pub(super) fn check(storage: &dyn Storage, dir: &Path, base: Sequence) -> io::Result<Option<u64>> {
     let file = storage.open(&dir.join(name(base)), Access::Read)?;
-    let bytes = contents(&*file)?;
+    let (bytes, all) = contents(&*file)?;
     let lengths = entries(&bytes).map(|found| found.map(|(_, _, length)| length));
     let end = lengths.map_or(0, |lengths| HEADER + lengths.sum::<u64>());
-    Ok((end < bytes.len() as u64).then_some(end))
+    Ok((!all || end < bytes.len() as u64).then_some(end))
 }

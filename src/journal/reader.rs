@@ -5,7 +5,6 @@
 mod again;
 
 use super::Sequence;
-use super::bytes::u64_at;
 use super::catalog::{Catalog, Shelf};
 use super::frame::{self, ALIGN, Kind};
 use super::scan::{At, Window};
@@ -335,11 +334,8 @@ impl Open {
             self.position = self.end;
             return Ok(None);
         }
-        let last = match header.kind {
-            Kind::WrittenOff => u64_at(self.window.payload(position, &header), 0),
-            _ => Some(header.sequence),
-        };
-        let last = last.unwrap_or(header.sequence).min(self.limit - 1);
+        let last = header.last(self.window.payload(position, &header));
+        let last = last.min(self.limit - 1);
         if last < *next {
             self.position += header.span();
             return Ok(None);

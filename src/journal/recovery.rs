@@ -1,7 +1,8 @@
 //! Opening a journal: what to do with what the last run left behind.
 //!
 //! In this order, each step harmless if a crash follows it:
-//! 1. The locks (`claim`). Only a lock held by somebody else, a newer format, or a folder that cannot be used at all refuses to start.
+//! 1. The locks (`claim`). Only a lock held by somebody else, a newer format, or a folder that cannot be used at all refuses to start. Then
+//!    whatever has one of our names and is no file gets another name.
 //! 2. Leftovers of work that was cut short are removed.
 //! 3. Unsealed segments without records are removed; those with a torn tail are cut there, and sealed. Nothing is ever appended to a segment of a former run.
 //! 4. Damaged segments get another name (`.damaged`), their contents untouched; their good records are read on. So do files that have a segment's name
@@ -13,8 +14,8 @@ use super::cursor::{Cursor, Slot};
 use super::held::Held;
 use super::load::{self, Folder, Loaded, Verdict};
 use super::memo::Memo;
-use super::storage::{Access, Storage, patiently};
-use super::{OpenError, Progress, Sequence, frame, held, outcomes, segment};
+use super::storage::{Access, Storage, Wanted, patiently};
+use super::{OpenError, Progress, Sequence, bounds, cursor, held, memo, outcomes, segment};
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
@@ -30,7 +31,15 @@ pub(super) struct Recovered {
 /// Does all of the above; fills the shelf's catalog. The folder must have been claimed.
 pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
     let (storage, dir) = (&*shelf.storage, shelf.dir.as_path());
+    clear_names(shelf);
     let folder = load::folder(storage, dir)?;
+    for line in some_of(&folder.unbelievable) {
+        note(
+            shelf,
+            &line,
+            "this number is none that the journal gives; the file is not used",
+        );
+    }
     let (mut slot, warning) = progress(storage, dir, &folder)?;
     slot.identity = match folder.identity {
         // 0 is what a version without identities says.
@@ -48,10 +57,16 @@ pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
         },
     };
     recovery.tidy(&folder);
-    let held = recovery.held(folder.cursor.best.is_none());
-    let mut last = slot.vouches().max(held.highest());
+    let held = recovery.held(folder.cursor.best.map(|slot| slot.progress));
+    let mut last = slot.vouches();
     for loaded in &folder.segments {
         last = last.max(recovery.settle(loaded));
+    }
+    last = last.max(held.highest_above(storage, last));
+    if last > bounds::CLAIMED {
+        // What would be stored could not be told from what was never ours at the next start.
+        let what = format!("the segments claim {last} records, more than there can be");
+        return Err(failed(dir)(io::Error::other(what)));
     }
     recovery.catalog.last = last;
     recovery.set_strays_aside(&folder);
@@ -62,7 +77,7 @@ pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
     if let Some(warning) = warning {
         shelf.observer.warning(&warning);
     }
-    let path = dir.join(super::cursor::NAME);
+    let path = dir.join(cursor::NAME);
     let (cursor, written) = Cursor::open(storage, dir, &folder.cursor, slot);
     if let Err(error) = written {
         let what = format!(
@@ -73,7 +88,7 @@ pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
     }
     let (memo, warning) = Memo::open(storage, dir);
     if let Some(warning) = warning {
-        let path = dir.join(super::memo::NAME);
+        let path = dir.join(memo::NAME);
         let what = format!("{}: {warning}", path.display());
         shelf.observer.warning(&what);
     }
@@ -85,13 +100,63 @@ pub(super) fn recover(shelf: &Shelf) -> Result<Recovered, OpenError> {
     })
 }
 
+/// Gives back to the journal its own names under which something stands that is no file: whatever is read next is one, or not there.
+/// Whether there was anything.
+pub(super) fn clear_names(shelf: &Shelf) -> bool {
+    let (storage, dir) = (&*shelf.storage, shelf.dir.as_path());
+    let mut cleared = false;
+    let foreign = storage.list_foreign(dir).unwrap_or_default();
+    let is_ours =
+        |name: &String| matches!(name.as_str(), cursor::NAME | memo::NAME) || load::is_wanted(name);
+    let ours = foreign.into_iter().filter(is_ours);
+    // A missing one has nothing in it.
+    let foreign = storage.list_foreign(&dir.join(held::NAME));
+    let copies = foreign.unwrap_or_default().into_iter();
+    let copies = copies.filter(|name| held::is_wanted(name));
+    let copies = copies.map(|name| format!("{}/{name}", held::NAME));
+    for name in ours.chain(copies) {
+        cleared |= shelf.make_way(&name, Wanted::File);
+    }
+    cleared
+}
+
+/// A few names of many, and how many others there are: a folder full of them is said in as many lines.
+fn some_of(names: &[String]) -> Vec<String> {
+    const SOME: usize = 5;
+    let mut lines: Vec<String> = names.iter().take(SOME).cloned().collect();
+    if let Some(last) = lines.last_mut()
+        && names.len() > SOME
+    {
+        last.push_str(&format!(
+            " (and {} others of this kind)",
+            names.len() - SOME
+        ));
+    }
+    lines
+}
+
+fn note(shelf: &Shelf, name: &str, what: &str) {
+    let path = shelf.dir.join(name);
+    shelf
+        .observer
+        .warning(&format!("{}: {what}", path.display()));
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Io {
+        path: path.clone(),
+        source,
+    }
+}
+
 /// The cursor, or what stands in for a lost one; and what to say about it.
 pub(super) fn progress(
     storage: &dyn Storage,
     dir: &Path,
     folder: &Folder,
 ) -> Result<(Slot, Option<String>), OpenError> {
-    let path = dir.join(super::cursor::NAME);
+    let path = dir.join(cursor::NAME);
     if let Some(slot) = folder.cursor.best {
         let warning = (folder.cursor.bad > 0).then(|| {
             format!(
@@ -105,7 +170,7 @@ pub(super) fn progress(
     // An empty segment too says what came before it.
     let before = match folder.segments.first() {
         Some(segment) => segment.base.saturating_sub(1),
-        None => held.highest(),
+        None => held.highest_above(storage, 0),
     };
     let held = held.count(before);
     let slot = Slot {
@@ -142,14 +207,11 @@ struct Recovery<'a> {
 
 impl Recovery<'_> {
     fn warn(&self, name: &str, what: &str) {
-        let path = self.shelf.dir.join(name);
-        self.shelf
-            .observer
-            .warning(&format!("{}: {what}", path.display()));
+        note(self.shelf, name, what);
     }
 
     /// The held copies. Whatever is the matter with them, deliveries are accepted and published.
-    fn held(&self, cursor_lost: bool) -> Held {
+    fn held(&self, progress: Option<Progress>) -> Held {
         let (storage, dir) = (&*self.shelf.storage, self.shelf.dir.as_path());
         let opened = storage
             .create_dir(&dir.join(held::NAME))
@@ -164,8 +226,14 @@ impl Recovery<'_> {
                 return Held::unknown(dir);
             }
         };
+        for line in some_of(&held.judge(progress)) {
+            self.warn(
+                &format!("{}/{line}", held::NAME),
+                "this is no copy of a held record; it is not used",
+            );
+        }
         let mut tidied = held.tidy(storage);
-        if cursor_lost {
+        if progress.is_none() {
             tidied = held.forget_released(storage).and(tidied);
         }
         if let Err(error) = tidied {
@@ -247,7 +315,7 @@ impl Recovery<'_> {
             Verdict::Damaged => loaded.base,
             // Its records will be read, however many it has: none of their sequences is given again.
             Verdict::Unopened if loaded.limit == Sequence::MAX => {
-                loaded.base + loaded.bytes / frame::span(0)
+                loaded.base + loaded.most_records()
             }
             _ => 0,
         };

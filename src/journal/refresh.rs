@@ -96,7 +96,7 @@ impl View {
             }
             let mut head = load::head(storage, dir, file.clone())?;
             head.disown_unless_of(known.identity);
-            if head.header.is_none() && head.unopened.is_none() {
+            if head.header.is_none() {
                 return Ok(true);
             }
         }

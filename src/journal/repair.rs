@@ -55,7 +55,7 @@ pub fn repair(storage: Arc<dyn Storage>, dir: &Path) -> Result<Repair, OpenError
     storage.list(dir).map_err(failed)?;
     let notes = Arc::new(Notes::default());
     let observer: Arc<dyn Observer> = Arc::clone(&notes) as _;
-    let claim = Arc::new(Claim::take(&storage, dir)?);
+    let claim = Arc::new(Claim::take(&storage, dir, Some(&*observer))?);
     let storage = Arc::clone(claim.storage());
     let shelf = Shelf::claimed(&claim, dir.to_owned(), observer);
     let recovered = recovery::recover(&shelf)?;

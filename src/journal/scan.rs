@@ -2,7 +2,7 @@
 //!
 //! The rule is `frame`'s: bad bytes followed by a good frame of a later group are damage; otherwise they are a torn tail.
 use super::Sequence;
-use super::bytes::{all_zero, u64_at};
+use super::bytes::all_zero;
 use super::frame::{self, ALIGN, Header, Kind};
 use super::segment::{DATA, Entries};
 use super::storage::{PATIENCE, StorageFile, is_unreadable, patiently};
@@ -303,7 +303,7 @@ pub(super) fn scan(file: Arc<dyn StorageFile>, extent: Extent) -> io::Result<Sca
 /// Enters a good frame; the sequence after it.
 fn note(entries: &mut Entries, position: u64, header: &Header, payload: &[u8]) -> Sequence {
     let last = if header.kind == Kind::WrittenOff {
-        let last = u64_at(payload, 0).unwrap_or(header.sequence);
+        let last = header.last(payload);
         entries.passed(header.sequence, last);
         last
     } else {

@@ -39,6 +39,7 @@
 //!
 //! A segment without a trailer is scanned at the next start, cut at its torn tail if it has one, and sealed then.
 use super::Sequence;
+use super::bounds::HIGHEST;
 use super::bytes::{u8_at, u32_at, u64_at};
 use super::frame::{self, Kind, Meta};
 use super::storage::{Storage, StorageFile, is_unreadable, patiently};
@@ -210,7 +211,17 @@ impl Trailer {
             Err(error) if is_unreadable(&error) => return Ok(None),
             read => read?,
         };
-        Ok(Self::decode(&bytes, salt).filter(|trailer| trailer.bytes == length))
+        Ok(Self::decode(&bytes, salt).filter(|trailer| trailer.is_plausible(length)))
+    }
+
+    /// Whether a file of this length can end in it.
+    fn is_plausible(&self, length: u64) -> bool {
+        let footer_end = length.saturating_sub(TRAILER + frame::span(0));
+        self.bytes == length
+            && (DATA..=footer_end).contains(&self.footer)
+            && self.first <= self.last
+            && self.last <= HIGHEST
+            && self.count <= (self.footer - DATA) / frame::span(0)
     }
 
     fn decode(bytes: &[u8], salt: u32) -> Option<Self> {

@@ -269,7 +269,7 @@ impl Footer {
                 body.extend_from_slice(record.unwrap_or_default());
             }
             self.passed += length;
-            *next = (entry.sequence + 1).max(*next);
+            *next = entry.sequence.saturating_add(1).max(*next);
             match wanted {
                 Wanted::No => {}
                 Wanted::Mention => return Ok(Step::Found(Sifted::Mentioned(entry.sequence))),

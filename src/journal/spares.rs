@@ -3,6 +3,7 @@
 //! A spare is reserved first and then filled with zeros, slowly: syncing writes into reserved but unwritten space has to convert extents
 //! each time, and has to be confirmed. Measured on ext4, groups of 128 KiB: `fdatasync` 190 µs into zeroed space, 330 µs into merely
 //! reserved space.
+use super::bounds::CLAIMED;
 use super::catalog::Shelf;
 use super::names::is_named;
 use super::segment::{self, Header};
@@ -20,6 +21,16 @@ const STEP: u64 = 1 << 20;
 /// They are written by this much: enough for a call to cost nothing, and less memory to keep.
 const ZEROS: usize = 64 << 10;
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// A spare's name: this, and its number in decimal.
+pub(super) const PREFIX: &str = "spare-";
+
+/// The number in a spare's name, in the one form that is given.
+pub(super) fn number(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix(PREFIX)?;
+    let number = digits.parse().ok()?;
+    (number < CLAIMED && digits == u64::to_string(&number)).then_some(number)
+}
 
 /// A reserved file without a use.
 pub(super) struct Spare {
@@ -43,19 +54,17 @@ pub(super) struct Spares {
 }
 
 impl Spares {
-    /// Takes over the spares of the last run; those of another size are removed.
+    /// Takes over the spares of the last run; those of another size are removed, and those that an earlier version made where they keep no
+    /// room.
     pub fn adopt(shelf: &Shelf, folder: &Folder, segment_bytes: u64, wanted: usize) -> Self {
         let spares = Self::default();
         for (name, bytes) in &folder.spares {
-            let number = name
-                .strip_prefix("spare-")
-                .and_then(|n| n.parse::<u64>().ok());
             let mut next = spares.next.lock();
-            *next = (*next).max(number.map_or(0, |number| number + 1));
+            *next = (*next).max(number(name).map_or(0, |number| number + 1));
             let path = shelf.dir.join(name);
             let fits = *bytes == segment_bytes && spares.ready.lock().len() < wanted;
             match shelf.storage.open(&path, Access::Write) {
-                Ok(file) if fits => spares.ready.lock().push_back(Spare {
+                Ok(file) if fits && file.keeps_room() => spares.ready.lock().push_back(Spare {
                     name: name.clone(),
                     file,
                     bytes: *bytes,
@@ -78,7 +87,7 @@ impl Spares {
             *next += 1;
             *next
         };
-        let name = format!("spare-{number}");
+        let name = format!("{PREFIX}{number}");
         let file = shelf.storage.create(&shelf.dir.join(&name), bytes)?;
         Ok(Spare {
             name,

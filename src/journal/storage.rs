@@ -5,6 +5,14 @@
 //! reads as zeros. Anything else may be lost or kept in any order.
 //!
 //! One exception is met in practice, see [`StorageFile::confirm`].
+//!
+//! **Only what the guarantees need may refuse a delivery.** Writing, syncing and renaming must work. Everything else is for speed or
+//! out of caution, and has a fall-back where a filesystem does not offer it: reserving space, changing a file's time, syncing a folder,
+//! locking. What a folder's filesystem cannot guarantee, [`Storage::shortcomings`] says in a sentence.
+//!
+//! **Names are claims.** Nothing is opened that is no regular file: opening a pipe waits for ever, opening a device may do something, and a
+//! symbolic link leads elsewhere. Such a thing in the place of a file counts as no file ([`is_foreign`]); where the journal needs the
+//! name itself, the thing is given another one ([`Storage::displace`]).
 pub use super::disk::Disk;
 use std::io;
 use std::path::Path;
@@ -46,6 +54,32 @@ pub struct Binding {
     pub storage: Option<Arc<dyn Storage>>,
 }
 
+/// What stands in the place of a file, and is no regular file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is {0}, not a regular file")]
+pub struct NotAFile(pub &'static str);
+
+/// Whether an error means that something stands there which is no regular file.
+pub fn is_foreign(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<NotAFile>())
+}
+
+/// Whether an error means that there is no file of that name: nothing at all, or something that is no file.
+pub fn is_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || is_foreign(error)
+}
+
+/// What a name is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// A regular file.
+    File,
+    /// A folder; a symbolic link to one will do.
+    Folder,
+    /// A socket.
+    Socket,
+}
+
 /// A filesystem and a clock.
 ///
 /// # Errors
@@ -56,9 +90,17 @@ pub trait Storage: Send + Sync + 'static {
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// The regular files of a folder, in any order.
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
-    /// Creates or empties a file (0600) of `bytes` zeros whose space is reserved. `StorageFull` where there is none; then no file is left behind.
+    /// The names in a folder of all that is no regular file, in any order.
+    fn list_foreign(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Gives what stands at `path`, and is not what is wanted there, another name: the new one, or `None` where nothing was to be done.
+    fn displace(&self, path: &Path, wanted: Wanted) -> io::Result<Option<String>>;
+    /// What the journal's guarantees need and this folder's filesystem does not offer, each in a sentence that follows the folder's
+    /// name. Looks at the nearest folder above where there is none yet; changes nothing that stays.
+    fn shortcomings(&self, dir: &Path) -> Vec<String>;
+    /// Creates or empties a file (0600) of `bytes` zeros whose space is reserved, where the filesystem can do that. `StorageFull` where
+    /// there is no room; then no file is left behind.
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn StorageFile>>;
-    /// Opens a file that exists.
+    /// Opens a regular file that exists.
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn StorageFile>>;
     /// Renames a file within its folder, replacing what has that name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -102,7 +144,8 @@ pub trait StorageFile: Send + Sync {
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
     /// Makes the contents durable, and what is needed to read them again.
     fn sync_data(&self) -> io::Result<()>;
-    /// Fails where the syncs before may not be believed, since the filesystem has meanwhile turned read-only.
+    /// Fails where the syncs before may not be believed, since the filesystem has meanwhile turned read-only. A filesystem that merely
+    /// does not allow one way of asking is asked in another.
     ///
     /// Linux's ext4 (seen with 6.18) answers a sync with success though it could not enter the space just written as written, in the
     /// milliseconds between an error of the filesystem and its turning read-only: after the next mount zeros stand there. Bytes in
@@ -114,10 +157,17 @@ pub trait StorageFile: Send + Sync {
     fn length(&self) -> io::Result<u64>;
     /// Cuts or extends the file (with zeros).
     fn set_length(&self, bytes: u64) -> io::Result<()>;
+    /// Extends the file with zeros whose space is reserved, where the filesystem can do that. `StorageFull` where there is no room; then
+    /// nothing has changed.
+    fn extend(&self, bytes: u64) -> io::Result<()>;
+    /// Whether what was reserved and written keeps room for what replaces it: not where the filesystem copies on write.
+    fn keeps_room(&self) -> bool {
+        true
+    }
 }
 
 /// Whether an error means that there is no space (`ENOSPC` or `EDQUOT`).
-pub(super) fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded

@@ -6,7 +6,7 @@ use super::scan::{self, At, Bad, Extent, Scan, Tail, Window};
 use super::segment::{self, TRAILER, Trailer};
 use super::storage::{Access, patiently};
 use super::view::{Finding, Verification};
-use super::{Sequence, cursor, held, outcomes};
+use super::{Progress, Sequence, cursor, held, outcomes};
 use std::io;
 
 /// Checks a folder that was loaded.
@@ -40,7 +40,15 @@ pub(super) fn verify(
             what: format!("missing: the records {from} to {to} are in no segment"),
         });
     }
-    check_held(shelf, &mut found)?;
+    let progress = folder.cursor.best.map(|slot| slot.progress);
+    check_held(shelf, progress, &mut found)?;
+    for name in &folder.unbelievable {
+        found.remarks.push(Finding {
+            file: name.clone(),
+            position: None,
+            what: "this number is none that the journal gives; the file is not used".into(),
+        });
+    }
     for (base, _) in &folder.outcomes {
         if let Ok(Some(position)) = outcomes::check(&*shelf.storage, &shelf.dir, *base) {
             found.remarks.push(Finding {
@@ -78,8 +86,19 @@ fn check_cursor(folder: &Folder, found: &mut Verification) {
     }
 }
 
-fn check_held(shelf: &Shelf, found: &mut Verification) -> io::Result<()> {
-    let copies = held::Held::open(&*shelf.storage, &shelf.dir)?;
+fn check_held(
+    shelf: &Shelf,
+    progress: Option<Progress>,
+    found: &mut Verification,
+) -> io::Result<()> {
+    let mut copies = held::Held::open(&*shelf.storage, &shelf.dir)?;
+    for name in copies.judge(progress) {
+        found.remarks.push(Finding {
+            file: format!("{}/{name}", held::NAME),
+            position: None,
+            what: "this is no copy of a held record; it is not used".into(),
+        });
+    }
     for sequence in copies.up_to(Sequence::MAX) {
         match copies.read(&*shelf.storage, sequence) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => found.damage.push(Finding {

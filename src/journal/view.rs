@@ -107,8 +107,10 @@ impl View {
     /// # Errors
     /// Where the folder of held records cannot be read.
     pub fn ledger(&self) -> io::Result<Ledger> {
-        let held = held::Held::open(&*self.shelf.storage, &self.shelf.dir)?;
-        let last = self.shelf.catalog.lock().last.max(held.highest());
+        let storage = &*self.shelf.storage;
+        let held = self.held_copies()?;
+        let last = self.shelf.catalog.lock().last;
+        let last = last.max(held.highest_above(storage, last));
         Ok(core::ledger(last, self.progress(), &held))
     }
 
@@ -246,8 +248,13 @@ impl View {
     /// # Errors
     /// Where the folder of held records cannot be read. One that is missing is empty.
     pub fn held(&self) -> io::Result<Vec<Sequence>> {
-        let held = held::Held::open(&*self.shelf.storage, &self.shelf.dir)?;
-        Ok(held.up_to(Sequence::MAX))
+        Ok(self.held_copies()?.up_to(Sequence::MAX))
+    }
+
+    fn held_copies(&self) -> io::Result<held::Held> {
+        let mut held = held::Held::open(&*self.shelf.storage, &self.shelf.dir)?;
+        held.judge(Some(self.progress()));
+        Ok(held)
     }
 
     /// The note and the body of a held record. `NotFound` where it was released meanwhile, `InvalidData` where the copy is damaged.

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 
 /// A group ends at this size: large enough to make syncs cheap, small enough to keep their time short.
 const GROUP: u64 = 4 << 20;
+/// A delivery of some size, with which is found out whether there is room for one.
+const ORDINARY: u64 = 32 << 10;
 /// A buffer that a huge record blew up is not kept.
 const KEEP: usize = 2 * GROUP as usize;
 /// How often a group is tried: on the segment at hand, then on a fresh one.
@@ -44,6 +46,8 @@ struct Active {
     identity: Identity,
     path: PathBuf,
     header: Header,
+    /// Bytes that the file has: the header's, or more where it had to grow.
+    capacity: u64,
     /// Synced up to here.
     position: u64,
     /// Zeros stand up to here, safely: see [`StorageFile::confirm`].
@@ -76,7 +80,7 @@ impl Group {
 
 impl Active {
     fn fits(&self, group: &Group) -> bool {
-        self.position + group.room(&self.entries) <= self.header.capacity
+        self.position + group.room(&self.entries) <= self.capacity
     }
 }
 
@@ -160,7 +164,16 @@ impl Writer {
     fn probe(&mut self) {
         let failed = self.core.storable.lock().is_err();
         if failed || self.active.is_none() {
-            let result = self.open(&Group::default());
+            // Ready is what has room for a delivery of any ordinary size.
+            let ordinary = Group {
+                records: 1,
+                bytes: ORDINARY.min(self.core.options.segment_bytes / 2),
+                tags: usize::from(u8::MAX),
+            };
+            let result = match self.fits(&ordinary) {
+                true => Ok(()),
+                false => self.open(&ordinary),
+            };
             *self.core.storable.lock() = result;
         }
     }

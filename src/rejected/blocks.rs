@@ -39,6 +39,9 @@ const CONTENT: usize = BLOCK - HEAD;
 /// The file is read in pieces of this many blocks.
 const PIECE: usize = 2048;
 
+/// The largest file that the setting allows, 4 GiB, in blocks.
+const MOST: Position = ((4 << 30) / BLOCK as u64) as Position;
+
 /// Where a block stands in the file, counted in blocks.
 pub(super) type Position = u32;
 
@@ -84,7 +87,10 @@ impl Blocks {
             storage,
             dir: dir.to_owned(),
             file,
-            end: Position::try_from(length / BLOCK as u64).unwrap_or(Position::MAX),
+            // A length is a claim: no more is looked at than the setting has ever allowed.
+            end: Position::try_from(length / BLOCK as u64)
+                .unwrap_or(Position::MAX)
+                .min(limit.max(MOST)),
             limit,
             free: VecDeque::new(),
             unsynced: false,

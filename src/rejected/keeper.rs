@@ -1,8 +1,9 @@
 //! The ring's own thread: it opens the file, stores what waits, makes it durable, and says what is happening.
 
 use super::shelf::{Amount, Candidate, Put, Shelf};
-use super::{Inner, Space};
+use super::{Inner, Space, blocks, known};
 use crate::domain::delivery::Millis;
+use crate::journal::storage::Wanted;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -101,6 +102,7 @@ impl Keeper {
     }
 
     fn try_open(&mut self) -> std::io::Result<()> {
+        self.make_way()?;
         let inner = &self.inner;
         inner.load_known()?;
         let judge = |bytes| inner.candidate(bytes);
@@ -112,6 +114,24 @@ impl Keeper {
         )?;
         *inner.shelf.lock() = Some(shelf);
         self.show();
+        Ok(())
+    }
+
+    /// What has one of the ring's names and is no file gets another name.
+    fn make_way(&mut self) -> std::io::Result<()> {
+        let dir = self.inner.dir.clone();
+        let mut names = vec![(dir.clone(), Wanted::Folder)];
+        for name in [blocks::NAME, known::NAME, known::TEMPORARY] {
+            names.push((dir.join(name), Wanted::File));
+        }
+        for (path, wanted) in names {
+            if let Some(new) = self.inner.storage.displace(&path, wanted)? {
+                self.complain(&format!(
+                    "{} was no file of its own; it was renamed to {new}",
+                    path.display()
+                ));
+            }
+        }
         Ok(())
     }
 

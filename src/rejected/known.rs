@@ -18,6 +18,8 @@ use std::path::Path;
 
 /// The file's name; a format that cannot be read by this one will have another.
 pub(super) const NAME: &str = "known-1";
+/// Under this name it is written first.
+pub(super) const TEMPORARY: &str = "known-1.tmp";
 
 const MAGIC: &[u8; 8] = b"icrknow1";
 

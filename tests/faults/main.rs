@@ -3,6 +3,7 @@
 
 mod broken_connections;
 mod clock_jumps;
+mod copy_on_write;
 mod crash_duplicates;
 mod damage_bit_flip;
 mod damage_cursor;
@@ -21,6 +22,7 @@ mod disk_read_only_passing;
 mod empty_inflate;
 mod few_descriptors;
 mod folder_replaced;
+mod foreign_names;
 mod forged_flood;
 mod garbage;
 mod harness;
@@ -41,11 +43,14 @@ mod kill_in_footer;
 mod kill_in_recovery;
 mod kill_in_retention;
 mod kill_random;
+mod little_room;
 mod lock_deleted;
 mod log_unwritable;
 mod never_reading;
+mod no_inodes;
 mod pipelining;
 mod power_cut;
+mod precautions;
 mod queue_full;
 mod read_error;
 mod record_too_large;
@@ -107,6 +112,10 @@ const FAULTS: &[Fault] = &[
     disk_full_published::FAULT,
     disk_full_backlog::FAULT,
     disk_low_water::FAULT,
+    little_room::FAULT,
+    no_inodes::FAULT,
+    copy_on_write::FAULT,
+    precautions::FAULT,
     disk_read_only::FAULT,
     disk_read_only_passing::FAULT,
     segment_deleted::FAULT,
@@ -126,6 +135,7 @@ const FAULTS: &[Fault] = &[
     damage_missing::FAULT,
     damage_empty::FAULT,
     damage_foreign::FAULT,
+    foreign_names::FAULT,
     damage_version::FAULT,
     damage_cursor::FAULT,
     damage_outcomes::FAULT,

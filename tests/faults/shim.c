@@ -34,6 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
@@ -45,7 +46,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum call { OPEN = 1, READ, WRITE, SYNC, RESERVE, TRUNCATE, RENAME, UNLINK, CONNECT, SEND, ANY = 255 };
+enum call { OPEN = 1, READ, WRITE, SYNC, RESERVE, TRUNCATE, RENAME, UNLINK, CONNECT, SEND, TIMES, LOCK, ANY = 255 };
 enum action { FAIL = 1, DELAY, KILL_BEFORE, KILL_AFTER, TEAR_AND_KILL, FAIL_AFTER, TEAR_AND_FAIL, LIE, LEAD };
 
 #define RULES 16
@@ -278,6 +279,22 @@ int ftruncate64(int fd, off64_t length)
     return (int)after(rule, syscall(SYS_ftruncate, fd, length));
 }
 int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
+
+int futimens(int fd, const struct timespec times[2])
+{
+    const struct rule *rule = hit_fd(TIMES, fd);
+    if (before(rule))
+        return -1;
+    return (int)after(rule, syscall(SYS_utimensat, fd, NULL, times, 0));
+}
+
+int flock(int fd, int operation)
+{
+    const struct rule *rule = hit_fd(LOCK, fd);
+    if (before(rule))
+        return -1;
+    return (int)after(rule, syscall(SYS_flock, fd, operation));
+}
 
 /* A rename is matched by its target. */
 int rename(const char *from, const char *to)

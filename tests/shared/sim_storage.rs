@@ -10,7 +10,7 @@
     clippy::indexing_slicing,
     reason = "tests"
 )]
-use icr_journal::storage::{Access, Binding, Entry, Identity, Lock, Storage, StorageFile};
+use icr_journal::storage::{Access, Binding, Entry, Identity, Lock, Storage, StorageFile, Wanted};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::ops::Range;
@@ -69,6 +69,8 @@ struct World {
     faltering: HashMap<usize, u32>,
     /// Files that cannot be opened or created, and why.
     refused: BTreeMap<PathBuf, i32>,
+    /// No file can be made.
+    no_inodes: bool,
     /// Nothing is reserved: space is taken as files are written.
     unreserved: bool,
     /// Mutating operations until the power goes.
@@ -266,6 +268,11 @@ impl SimStorage {
     pub fn leave_free(&self, bytes: u64) {
         let mut world = self.world();
         world.capacity = Some(world.used() + bytes);
+    }
+
+    /// Whether there is no inode for a further file.
+    pub fn leave_no_inodes(&self, none: bool) {
+        self.world().no_inodes = none;
     }
 
     /// From now on files are created without reserving their space.
@@ -543,11 +550,26 @@ impl Storage for SimStorage {
             .collect())
     }
 
+    fn list_foreign(&self, _dir: &Path) -> io::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn displace(&self, _path: &Path, _wanted: Wanted) -> io::Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn shortcomings(&self, _dir: &Path) -> Vec<String> {
+        Vec::new()
+    }
+
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn StorageFile>> {
         let mut world = self.world();
         world.check(Operation::Create)?;
         let path = &self.at(&world, path);
         world.refusal(path)?;
+        if world.no_inodes && !world.names.contains_key(path) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let taken = world.unreserved.then(BTreeSet::new);
         if taken.is_none() {
             world.room_for(bytes)?;
@@ -824,6 +846,18 @@ impl StorageFile for SimFile {
         if let Some(taken) = &mut file.taken {
             taken.split_off(&(bytes as usize).div_ceil(SECTOR));
         }
+        Ok(())
+    }
+
+    fn extend(&self, bytes: u64) -> io::Result<()> {
+        let mut world = self.world()?;
+        world.check(Operation::Write)?;
+        let file = &world.files[self.file];
+        let more = bytes.saturating_sub(file.data.len() as u64);
+        if file.taken.is_none() {
+            world.room_for(more)?;
+        }
+        world.files[self.file].data.resize(bytes as usize, 0);
         Ok(())
     }
 }

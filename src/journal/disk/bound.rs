@@ -3,7 +3,7 @@
 //!
 //! Paths below the folder go through `/proc/self/fd/<descriptor>`, which the kernel resolves to the open folder itself, so that [`Disk`]
 //! serves for both. Where there is no `/proc`, [`bind`] says so, and the journal stops all writing while the name is not the folder's.
-use super::super::storage::{Access, Binding, Entry, Identity, Lock, Storage, StorageFile};
+use super::super::storage::{Access, Binding, Entry, Identity, Lock, Storage, StorageFile, Wanted};
 use super::{Disk, identity};
 use std::borrow::Cow;
 use std::fs::File;
@@ -53,6 +53,18 @@ impl Storage for Bound {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
         Disk.list(&self.at(dir))
+    }
+
+    fn list_foreign(&self, dir: &Path) -> io::Result<Vec<String>> {
+        Disk.list_foreign(&self.at(dir))
+    }
+
+    fn displace(&self, path: &Path, wanted: Wanted) -> io::Result<Option<String>> {
+        Disk.displace(&self.at(path), wanted)
+    }
+
+    fn shortcomings(&self, dir: &Path) -> Vec<String> {
+        Disk.shortcomings(&self.at(dir))
     }
 
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn StorageFile>> {

@@ -3,16 +3,19 @@
 //! A segment says which journal it belongs to, and where it starts. A file that has no more of a segment than the name (its header is
 //! damaged, or another journal's, or another base's) is taken for a segment that was damaged where one must have stood: right
 //! behind the segment before it, or anywhere up to where there were records for sure. Elsewhere it is a **stray**, and takes nothing from the
-//! segments around it, neither records nor sequences.
+//! segments around it, neither records nor sequences. The same holds for a file that cannot be opened: its records are waited for only where
+//! there may be some.
+//!
+//! A name counts in the one form that the journal gives, and within bounds (`bounds`). Everything else in the folder is none of the
+//! journal's, is not touched, and costs nothing.
+use super::super::bounds::{self, NAMED};
 use super::super::cursor::{self, Slot};
+use super::super::scan::Scan;
 use super::super::storage::Storage;
-use super::super::{OpenError, Sequence};
+use super::super::{OpenError, Sequence, memo, spares};
 use super::{Loaded, body, head};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// No journal gets there, and adding to it never overflows: a file named by a higher sequence is not ours.
-const MAX_BASE: Sequence = 1 << 62;
 
 /// A journal's folder.
 #[derive(Debug, Default)]
@@ -30,6 +33,8 @@ pub(in super::super) struct Folder {
     pub outcomes: Vec<(Sequence, u64)>,
     /// Leftovers of work that a crash cut short, and the damaged originals of segments that were repaired: name, and new name if any.
     pub leftovers: Vec<(String, Option<String>)>,
+    /// Names of our form with a number that we never gave.
+    pub unbelievable: Vec<String>,
 }
 
 /// The names in a folder that mean something.
@@ -40,6 +45,56 @@ pub(in super::super) struct Listed {
     pub spares: Vec<(String, u64)>,
     pub outcomes: Vec<(Sequence, u64)>,
     pub leftovers: Vec<(String, Option<String>)>,
+    pub unbelievable: Vec<String>,
+}
+
+/// What a name in the folder stands for.
+enum Name {
+    Segment(Sequence),
+    Outcomes(Sequence),
+    Spare,
+    Leftover,
+    /// Of one of these forms, with a number that we never gave.
+    Unbelievable,
+    Other,
+}
+
+impl Name {
+    fn of(name: &str) -> Self {
+        if name.strip_prefix(spares::PREFIX).is_some_and(is_number) {
+            return match spares::number(name) {
+                Some(_) => Self::Spare,
+                None => Self::Unbelievable,
+            };
+        }
+        if name == memo::TEMPORARY {
+            return Self::Leftover;
+        }
+        let Some((stem, extension)) = name.split_once('.') else {
+            return Self::Other;
+        };
+        let ours = matches!(
+            extension,
+            "log" | "log.damaged" | "outcomes" | "repair" | "tmp"
+        );
+        match bounds::sequence(stem) {
+            _ if !ours => Self::Other,
+            Some(base) if extension.starts_with("log") => Self::Segment(base),
+            Some(base) if extension == "outcomes" => Self::Outcomes(base),
+            Some(_) => Self::Leftover,
+            None if bounds::is_numbered(stem) => Self::Unbelievable,
+            None => Self::Other,
+        }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether the journal may want to give this name to a file.
+pub(in super::super) fn is_wanted(name: &str) -> bool {
+    !matches!(Name::of(name), Name::Other | Name::Unbelievable)
 }
 
 /// Lists the folder.
@@ -51,14 +106,13 @@ pub(in super::super) fn listed(storage: &dyn Storage, dir: &Path) -> Result<List
     let mut listed = Listed::default();
     for entry in storage.list(dir).map_err(io)? {
         let name = entry.name;
-        let (stem, extension) = name.split_once('.').unwrap_or((&name, ""));
-        let base = base(stem);
-        match (base, extension) {
-            (Some(base), "log" | "log.damaged") => listed.segments.push((base, name, entry.bytes)),
-            (Some(base), "outcomes") => listed.outcomes.push((base, entry.bytes)),
-            (_, "tmp" | "repair") => listed.leftovers.push((name, None)),
-            (None, "") if name.starts_with("spare-") => listed.spares.push((name, entry.bytes)),
-            _ => {}
+        match Name::of(&name) {
+            Name::Segment(base) => listed.segments.push((base, name, entry.bytes)),
+            Name::Outcomes(base) => listed.outcomes.push((base, entry.bytes)),
+            Name::Leftover => listed.leftovers.push((name, None)),
+            Name::Spare => listed.spares.push((name, entry.bytes)),
+            Name::Unbelievable => listed.unbelievable.push(name),
+            Name::Other => {}
         }
     }
     // The repaired segment sorts before its damaged original, whose last renaming a crash prevented.
@@ -84,6 +138,7 @@ pub(in super::super) fn folder(storage: &dyn Storage, dir: &Path) -> Result<Fold
         spares: listed.spares,
         outcomes: listed.outcomes,
         leftovers: listed.leftovers,
+        unbelievable: listed.unbelievable,
         ..Folder::default()
     };
     let files = listed.segments.into_iter();
@@ -130,24 +185,24 @@ impl Folder {
     }
 
     fn place(&mut self, storage: &dyn Storage, dir: &Path, heads: Vec<Loaded>) {
-        let is_known = |head: &Loaded| head.header.is_some() || head.unopened.is_some();
-        let (mut known, doubtful): (Vec<_>, Vec<_>) = heads.into_iter().partition(is_known);
+        let is_known = |head: &Loaded| head.header.is_some();
+        let (mut known, mut doubtful): (Vec<_>, Vec<_>) = heads.into_iter().partition(is_known);
         let bases: Vec<_> = known.iter().skip(1).map(|segment| segment.base).collect();
         let limits = bases.into_iter().chain([Sequence::MAX]);
         for (segment, limit) in known.iter_mut().zip(limits) {
-            segment.limit = limit;
-            if segment.unopened.is_none() {
-                body(storage, dir, segment, limit);
-            }
+            body(storage, dir, segment, limit);
         }
         self.segments = known;
+        // First those that may be whole.
+        doubtful.sort_by_key(|file| file.unopened.is_none());
         for file in doubtful {
-            self.place_doubtful(file);
+            self.place_doubtful(storage, dir, file);
         }
     }
 
-    /// Places a file without a header of this journal's.
-    fn place_doubtful(&mut self, mut file: Loaded) {
+    /// Places a file without a header of this journal's, or whose header cannot be read.
+    fn place_doubtful(&mut self, storage: &dyn Storage, dir: &Path, mut file: Loaded) {
+        let unopened = file.unopened.is_some();
         let at = self
             .segments
             .partition_point(|segment| segment.base < file.base);
@@ -157,24 +212,28 @@ impl Folder {
         let end = match &before {
             Some(before) => before.last(),
             // Without a cursor nobody knows where the journal starts.
-            None => floor.unwrap_or(file.base - 1),
+            None => floor.unwrap_or(file.base - 1).min(NAMED),
         };
+        // The one before may hold more than can be seen.
+        let reach = match &before {
+            Some(before) if unopened && before.unopened.is_some() => end + before.most_records(),
+            _ => end,
+        };
+        // What a segment holds from the base of the next one on does not count, and says nothing against that one.
+        let within = file.base <= end && !unopened;
         let vouched = after.map_or(0, |after| after.base - 1);
         let vouched = vouched.max(self.cursor.best.map_or(0, |slot| slot.vouches()));
-        if file.base <= end || file.base > vouched.max(end + 1) {
+        if within || file.base > vouched.max(reach + 1) {
             return self.strays.push(file.name);
         }
         file.limit = after.map_or(Sequence::MAX, |after| after.base);
         if let Some(before) = before {
             before.limit = file.base;
+            let beyond = |scan: &Scan| scan.entries.last >= file.base;
+            if before.scan.as_ref().is_some_and(beyond) {
+                body(storage, dir, before, file.base);
+            }
         }
         self.segments.insert(at, file);
     }
-}
-
-/// The base that a name gives, if we could have given that name.
-fn base(stem: &str) -> Option<Sequence> {
-    let digits = stem.len() == 20 && stem.bytes().all(|byte| byte.is_ascii_digit());
-    let base = stem.parse().ok().filter(|_| digits);
-    base.filter(|base| (1..=MAX_BASE).contains(base))
 }

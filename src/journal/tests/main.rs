@@ -7,7 +7,9 @@
 )]
 mod corruption;
 mod failing_disk;
+mod foreign;
 mod held;
+mod little_room;
 mod memo;
 mod model;
 mod names;

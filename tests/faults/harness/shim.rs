@@ -35,6 +35,10 @@ pub enum Call {
     /// Matched by `address:port`.
     Connect = 9,
     Send = 10,
+    /// `futimens`.
+    Times = 11,
+    /// `flock`.
+    Lock = 12,
     /// All of these.
     Any = 255,
 }

@@ -221,6 +221,24 @@ impl Stage {
         Ok(volume)
     }
 
+    /// The same on another filesystem, made by its `mkfs` with these arguments.
+    ///
+    /// # Errors
+    /// Why this machine does not allow it.
+    pub fn volume_of(
+        &mut self,
+        kind: &'static str,
+        arguments: &[&str],
+        mebibytes: u64,
+    ) -> Result<Rc<Volume>, String> {
+        let folder = self.folder.path();
+        let volume = Volume::make(folder, mebibytes, "noatime", kind, arguments)?;
+        let volume = Rc::new(volume);
+        self.journal = volume.path().join("journal");
+        self.volume = Some(Rc::clone(&volume));
+        Ok(volume)
+    }
+
     /// The journal's folder.
     pub fn journal(&self) -> &Path {
         &self.journal

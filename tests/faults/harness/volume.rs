@@ -1,4 +1,5 @@
-//! A filesystem of a fault's own: ext4 in a file, over a loop device. It can be filled, be cut off from its power, and become read-only.
+//! A filesystem of a fault's own: ext4, or another one, in a file, over a loop device. It can be filled, and ext4 can be cut off from its
+//! power, and become read-only.
 //!
 //! Wants root and loop devices; where either is missing [`Volume::new`] says so, and the fault must do something else or be skipped.
 
@@ -18,6 +19,7 @@ const NO_LOG_FLUSH: u32 = 2;
 pub struct Volume {
     image: PathBuf,
     mounted_on: PathBuf,
+    kind: &'static str,
     options: String,
 }
 
@@ -27,9 +29,25 @@ impl Volume {
     /// # Errors
     /// Why this machine does not allow it.
     pub fn new(folder: &Path, mebibytes: u64, options: &str) -> Result<Self, String> {
+        // No space is kept back for root, whom the bridge may run as.
+        Self::make(folder, mebibytes, options, "ext4", &["-q", "-F", "-m", "0"])
+    }
+
+    /// The same of another kind, made by its `mkfs` with these arguments.
+    ///
+    /// # Errors
+    /// Why this machine does not allow it.
+    pub fn make(
+        folder: &Path,
+        mebibytes: u64,
+        options: &str,
+        kind: &'static str,
+        arguments: &[&str],
+    ) -> Result<Self, String> {
         let volume = Self {
             image: folder.join("volume.img"),
             mounted_on: folder.join("volume"),
+            kind,
             options: format!("loop,{options}"),
         };
         let image = File::create(&volume.image).map_err(|error| error.to_string())?;
@@ -37,9 +55,8 @@ impl Volume {
             .set_len(mebibytes << 20)
             .map_err(|error| error.to_string())?;
         std::fs::create_dir(&volume.mounted_on).map_err(|error| error.to_string())?;
-        // No space is kept back for root, whom the bridge may run as.
-        let made = run(Command::new("mkfs.ext4")
-            .args(["-q", "-F", "-m", "0"])
+        let made = run(Command::new(format!("mkfs.{kind}"))
+            .args(arguments)
             .arg(&volume.image));
         let mounted = made.and_then(|()| volume.mount());
         mounted.map(|()| volume).map_err(|why| {
@@ -136,13 +153,27 @@ impl Volume {
         found.f_bavail * found.f_frsize
     }
 
+    /// Makes files until there is no inode left. They are nobody's, and stay until [`Volume::free_inodes`].
+    pub fn use_up_inodes(&self) {
+        let folder = self.mounted_on.join("many");
+        std::fs::create_dir(&folder).unwrap();
+        let mut made = (0..).map(|number| File::create(folder.join(format!("{number}"))));
+        let error = made.find_map(Result::err).unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+
+    /// Removes what [`Volume::use_up_inodes`] has made.
+    pub fn free_inodes(&self) {
+        std::fs::remove_dir_all(self.mounted_on.join("many")).unwrap();
+    }
+
     fn filler(&self) -> PathBuf {
         self.mounted_on.join("filler")
     }
 
     fn mount(&self) -> Result<(), String> {
         run(Command::new("mount")
-            .args(["-t", "ext4", "-o", &self.options])
+            .args(["-t", self.kind, "-o", &self.options])
             .arg(&self.image)
             .arg(&self.mounted_on))
     }

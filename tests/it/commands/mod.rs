@@ -70,6 +70,30 @@ fn help_names_every_command_and_every_exit_code() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn check_config_says_that_a_folder_in_memory_does_not_survive() {
+    let Ok(folder) = tempfile::tempdir_in("/dev/shm") else {
+        return;
+    };
+    // Also before the first start, which makes the folder.
+    for dir in [folder.path().to_owned(), folder.path().join("not/yet")] {
+        let settings = [
+            ("WEBHOOK_SECRET", "hunter2"),
+            ("KAFKA_BROKERS", "kafka:9092"),
+            ("JOURNAL_DIR", dir.to_str().unwrap()),
+        ];
+        let output = run(&["check-config"], &settings);
+        assert_eq!(code(&output), 0);
+        assert!(
+            text(&output).contains("is in memory (tmpfs)"),
+            "{}",
+            text(&output)
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
+
 #[test]
 fn check_config_prints_what_is_in_force_and_no_secret() {
     let output = run(

@@ -2,7 +2,7 @@
 use super::rig::*;
 use super::stop;
 use icr_bridge::journal::storage::{
-    Access, Binding, Disk, Entry, Identity, Lock, Storage, StorageFile,
+    Access, Binding, Disk, Entry, Identity, Lock, Storage, StorageFile, Wanted,
 };
 use icr_bridge::publisher::FailureReason;
 use std::io;
@@ -40,6 +40,18 @@ impl Storage for BadSector {
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
         Disk.list(dir)
     }
+    fn list_foreign(&self, dir: &Path) -> io::Result<Vec<String>> {
+        Disk.list_foreign(dir)
+    }
+
+    fn displace(&self, path: &Path, wanted: Wanted) -> io::Result<Option<String>> {
+        Disk.displace(path, wanted)
+    }
+
+    fn shortcomings(&self, dir: &Path) -> Vec<String> {
+        Disk.shortcomings(dir)
+    }
+
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn StorageFile>> {
         Ok(self.bad(path, Disk.create(path, bytes)?))
     }
@@ -107,6 +119,10 @@ impl StorageFile for BadFile {
     }
     fn set_length(&self, bytes: u64) -> io::Result<()> {
         self.file.set_length(bytes)
+    }
+
+    fn extend(&self, bytes: u64) -> io::Result<()> {
+        self.file.extend(bytes)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The real disk, with a gate before `fdatasync` of segments that a test opens and shuts, and a count of what is read.
 
 use icr_bridge::journal::storage::{
-    Access, Binding, Disk, Entry, Identity, Lock, Storage, StorageFile,
+    Access, Binding, Disk, Entry, Identity, Lock, Storage, StorageFile, Wanted,
 };
 use std::io;
 use std::path::Path;
@@ -125,6 +125,10 @@ impl StorageFile for GatedFile {
     fn set_length(&self, bytes: u64) -> io::Result<()> {
         self.file.set_length(bytes)
     }
+
+    fn extend(&self, bytes: u64) -> io::Result<()> {
+        self.file.extend(bytes)
+    }
 }
 
 impl Storage for GatedDisk {
@@ -134,6 +138,18 @@ impl Storage for GatedDisk {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
         Disk.list(dir)
+    }
+
+    fn list_foreign(&self, dir: &Path) -> io::Result<Vec<String>> {
+        Disk.list_foreign(dir)
+    }
+
+    fn displace(&self, path: &Path, wanted: Wanted) -> io::Result<Option<String>> {
+        Disk.displace(path, wanted)
+    }
+
+    fn shortcomings(&self, dir: &Path) -> Vec<String> {
+        Disk.shortcomings(dir)
     }
 
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn StorageFile>> {
