@@ -10,6 +10,7 @@ use super::envelope::{Envelope, Outer};
 use super::event::{self, EventKind};
 use super::tag::Tag;
 use super::{json, signed_data};
+use std::borrow::Cow;
 
 /// What a shallow look saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,10 +106,9 @@ impl From<&Glance> for Named {
     }
 }
 
-/// Of a non-empty string; nothing else is an id.
+/// Of a text that is not empty, as a record has it; nothing else is an id.
 fn hash_of_id(token: Option<&str>) -> Option<u64> {
-    let token = token.filter(|token| json::is_string(token))?;
-    let id = json::unescape(token);
+    let id = json::text(token?)?;
     (!id.is_empty()).then(|| Tag::id_hash(&id))
 }
 
@@ -221,10 +221,10 @@ impl<'a> View<'a> {
         is_object
     }
 
-    /// A field that is a string.
+    /// The text of a field, as a record has it.
     fn text(&self, field: usize) -> Option<String> {
         let token = (*self.fields.get(field)?)?;
-        json::is_string(token).then(|| json::unescape(token).into_owned())
+        json::text(token).map(Cow::into_owned)
     }
 
     fn kind(&self) -> Option<EventKind> {

@@ -24,3 +24,4 @@ pub mod signature;
 mod signed_data;
 pub mod tag;
 pub mod template;
+mod time;

@@ -1,21 +1,21 @@
 //! From a proven payload to the record's value: a pure function of the signed bytes.
 //!
 //! **Guarantee.** The same `signedData` always gives the same bytes. The fields that the contract names come first and in a
-//! fixed order, `null` where absent; every other field follows at its own level, unchanged. Strings and numbers are copied as
-//! raw tokens (only `transaction.amount` is rewritten, exactly), so nothing is lost to re-encoding. What cannot be understood
-//! is said in one word of a closed vocabulary: the first that applies in the order of [`QuarantineReason`], except that
-//! `too_deep` goes before `duplicate_key`, since keys are not compared beyond the levels that are allowed.
+//! fixed order, and each is of its one type or null, whatever ICR sent (`fields.rs` has the rule, and where the rest goes); every
+//! other field follows at its own level, unchanged. Strings and numbers are copied as raw tokens (only `transaction.amount` is
+//! rewritten, exactly), so nothing is lost to re-encoding. What cannot be understood is said in one word of a closed vocabulary: the
+//! first that applies in the order of [`QuarantineReason`], except that `too_deep` goes before `duplicate_key`, since keys are not
+//! compared beyond the levels that are allowed.
 //!
-//! ICR counts added fields and added enum values as non-breaking, so no type and no value is checked beyond what the key, the
-//! subject and the amount need.
+//! ICR counts added fields and added enum values as non-breaking, so no text is compared with those that are known. The ids of a known
+//! event are judged as they are written: a number counts as its text, an object is no id. Only `event` must be a string as ICR sends it.
 
 use super::event::{self, EventKind};
-use super::fields::{Fields, write_name};
+use super::fields::{Fields, Further, Kind, Names, write_further};
 use super::json::{self, Flaw, Member};
 use super::reasons::QuarantineReason;
 use super::{decimal, decimal::DecimalError, signed_data};
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 /// A payload that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,8 @@ pub struct Event {
 /// What an operator may leave out of the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Redaction {
-    /// `DROP_SENDER`: `sender` becomes null (and `_sender` is dropped).
+    /// `DROP_SENDER`: `sender` becomes null, and no field of that name with underscores in front is written, since a sender that is
+    /// no object would stand there.
     pub drop_sender: bool,
 }
 
@@ -46,14 +47,14 @@ pub fn normalize(signed_data: &str, redaction: Redaction) -> Result<Event, Quara
     let text = std::str::from_utf8(&bytes).map_err(|_| QuarantineReason::PayloadNotJson)?;
     check_syntax(text)?;
 
-    let mut root = Root::split(text);
+    let mut root = Root::split(text, redaction);
     let (name, kind) = root.event()?;
     let installation = root.installation.map(Installation::split);
     let organization = organization_id(kind, installation.as_ref())?;
     let transaction = root.transaction(kind)?;
 
     let mut value = Vec::with_capacity(text.len() + 256);
-    root.write(installation, transaction, redaction, &mut value);
+    root.write(installation, transaction, &mut value);
     Ok(Event {
         name: name.into_owned(),
         kind,
@@ -75,45 +76,44 @@ fn check_syntax(text: &str) -> Result<(), QuarantineReason> {
     })
 }
 
-/// A root field that the contract doesn't name, or whose name it gives to something else.
-struct Extra<'a> {
-    key: &'a str,
-    value: &'a str,
-    /// The name that is occupied, if it is.
-    displaced: Option<&'static str>,
-}
-
 /// The payload's own fields, as raw tokens.
 #[derive(Default)]
 struct Root<'a> {
     event: Option<&'a str>,
-    state: Option<&'a str>,
+    state: Option<Cow<'a, str>>,
     /// An object, if present.
     installation: Option<&'a str>,
-    /// Neither absent nor null, if present; with the number of extra fields before it.
+    /// Neither absent nor null, if present; with the number of further fields before it.
     transaction: Option<(Member<'a>, usize)>,
-    /// An object, if present.
+    /// An object, if present and not left out.
     sender: Option<&'a str>,
-    extra: Vec<Extra<'a>>,
+    further: Vec<Further<'a>>,
 }
 
 impl<'a> Root<'a> {
-    fn split(text: &'a str) -> Self {
+    fn split(text: &'a str, redaction: Redaction) -> Self {
         let mut root = Self::default();
         for member in json::members(text) {
             let value = member.value;
             let name = json::unescape(member.key);
+            if redaction.drop_sender && name.trim_start_matches('_') == "sender" {
+                continue;
+            }
             let displaced = match &*name {
                 "event" => {
                     root.event = Some(value);
                     continue;
                 }
                 "state" => {
-                    root.state = Some(value);
-                    continue;
+                    let fitted = Kind::Text.fit(value);
+                    root.state = fitted.token;
+                    if fitted.is_whole {
+                        continue;
+                    }
+                    Some("state")
                 }
                 "transaction" => {
-                    let place = root.extra.len();
+                    let place = root.further.len();
                     root.transaction = Some((member, place)).filter(|_| value != "null");
                     continue;
                 }
@@ -131,7 +131,7 @@ impl<'a> Root<'a> {
                 "sender" => Some("sender"),
                 _ => None,
             };
-            root.extra.push(Extra {
+            root.further.push(Further {
                 key: member.key,
                 value,
                 displaced,
@@ -165,12 +165,12 @@ impl<'a> Root<'a> {
         };
         match Transaction::split(member.value) {
             Err(_) if !kind.is_transaction() => {
-                let extra = Extra {
+                let odd = Further {
                     key: member.key,
                     value: member.value,
                     displaced: Some("transaction"),
                 };
-                self.extra.insert(place, extra);
+                self.further.insert(place, odd);
                 Ok(None)
             }
             transaction => transaction.map(Some),
@@ -181,15 +181,13 @@ impl<'a> Root<'a> {
         &self,
         installation: Option<Installation<'a>>,
         transaction: Option<Transaction<'a>>,
-        redaction: Redaction,
         out: &mut Vec<u8>,
     ) {
         let organization = installation.as_ref().and_then(|i| i.organization.as_ref());
-        let sender = self.sender.filter(|_| !redaction.drop_sender);
         out.extend_from_slice(b"{\"event\":");
         json::copy_compact(self.event.unwrap_or("null"), out);
         out.extend_from_slice(b",\"state\":");
-        json::copy_compact(self.state.unwrap_or("null"), out);
+        json::copy_compact(self.state.as_deref().unwrap_or("null"), out);
         out.extend_from_slice(b",\"organization\":");
         write_or_null(organization, out);
         out.extend_from_slice(b",\"installation\":");
@@ -197,65 +195,43 @@ impl<'a> Root<'a> {
         out.extend_from_slice(b",\"transaction\":");
         write_or_null(transaction.as_ref().map(|t| &t.0), out);
         out.extend_from_slice(b",\"sender\":");
-        write_or_null(sender.map(|s| Fields::split(s, &SENDER)).as_ref(), out);
-        for extra in &self.extra {
-            self.write_extra(extra, redaction, out);
-        }
+        let sender = self.sender.map(|sender| Fields::split(sender, &SENDER));
+        write_or_null(sender.as_ref(), out);
+        write_further(&self.further, out);
         out.push(b'}');
-    }
-
-    fn write_extra(&self, extra: &Extra<'a>, redaction: Redaction, out: &mut Vec<u8>) {
-        if redaction.drop_sender && extra.displaced == Some("sender") {
-            return;
-        }
-        out.push(b',');
-        match extra.displaced {
-            Some(name) => write_name(&self.free_name(name), out),
-            None => {
-                out.extend_from_slice(extra.key.as_bytes());
-                out.push(b':');
-            }
-        }
-        json::copy_compact(extra.value, out);
-    }
-
-    /// `_<name>`, with as many more underscores as it takes not to collide with another field of the payload.
-    fn free_name(&self, name: &str) -> String {
-        let underscores = |extra: &Extra<'a>| {
-            let key = json::unescape(extra.key);
-            let before = key.strip_suffix(name)?;
-            before
-                .bytes()
-                .all(|byte| byte == b'_')
-                .then_some(before.len())
-        };
-        // One pass: a payload full of such names must not take longer than another.
-        let taken: HashSet<usize> = self.extra.iter().filter_map(underscores).collect();
-        let free = (1..).find(|count| !taken.contains(count)).unwrap_or(1);
-        "_".repeat(free) + name
     }
 }
 
-const INSTALLATION: [&str; 7] = [
-    "id",
-    "appId",
-    "appNameId",
-    "createdAt",
-    "updatedAt",
-    "permissions",
-    "accessTokensUrl",
+const INSTALLATION: Names<7> = [
+    ("id", Kind::Text),
+    ("appId", Kind::Text),
+    ("appNameId", Kind::Text),
+    ("createdAt", Kind::Time),
+    ("updatedAt", Kind::Time),
+    ("permissions", Kind::Permissions),
+    ("accessTokensUrl", Kind::Text),
 ];
-const ORGANIZATION: [&str; 3] = ["id", "name", "url"];
-const TRANSACTION: [&str; 7] = [
-    "id",
-    "status",
-    "type",
-    "amount",
-    "creditId",
-    "createdAt",
-    "updatedAt",
+const ORGANIZATION: Names<3> = [
+    ("id", Kind::Text),
+    ("name", Kind::Text),
+    ("url", Kind::Text),
 ];
-const SENDER: [&str; 4] = ["id", "fullName", "email", "profilePicture"];
+const TRANSACTION: Names<7> = [
+    ("id", Kind::Text),
+    ("status", Kind::Text),
+    ("type", Kind::Text),
+    // Judged by `plain_amount`, which may refuse it.
+    ("amount", Kind::Unjudged),
+    ("creditId", Kind::Text),
+    ("createdAt", Kind::Time),
+    ("updatedAt", Kind::Time),
+];
+const SENDER: Names<4> = [
+    ("id", Kind::Text),
+    ("fullName", Kind::Text),
+    ("email", Kind::Text),
+    ("profilePicture", Kind::Text),
+];
 
 /// An installation without its organization, which the value shows beside it.
 struct Installation<'a> {
@@ -267,17 +243,17 @@ impl<'a> Installation<'a> {
     fn split(object: &'a str) -> Self {
         let mut fields = Fields::split(object, &INSTALLATION);
         let place = fields
-            .unknown
+            .further
             .iter()
-            .position(|member| json::string_is(member.key, "organization"))
-            .and_then(|index| Some((index, fields.unknown.get(index)?.value)));
+            .position(|field| json::string_is(field.key, "organization"))
+            .and_then(|index| Some((index, fields.further.get(index)?.value)));
         let organization = match place {
             Some((index, value)) if json::is_object(value) => {
-                fields.unknown.remove(index);
+                fields.further.remove(index);
                 Some(split_organization(value))
             }
             Some((index, "null")) => {
-                fields.unknown.remove(index);
+                fields.further.remove(index);
                 None
             }
             // Of an unknown event: what is no object stays where it stood.
@@ -293,13 +269,13 @@ impl<'a> Installation<'a> {
 /// ICR documents `name`; the one public real delivery has `fullName` instead. An empty string is a name.
 fn split_organization(object: &str) -> Fields<'_, 3> {
     let mut fields = Fields::split(object, &ORGANIZATION);
-    let full_name = fields
-        .unknown
-        .iter()
-        .find(|member| json::string_is(member.key, "fullName"));
     let [_, name, _] = &mut fields.known;
-    if name.as_deref().is_none_or(|token| token == "null") {
-        *name = full_name.map(|member| Cow::Borrowed(member.value));
+    let displaced = |field: &Further<'_>| field.displaced == Some("name");
+    if name.is_none() && !fields.further.iter().any(displaced) {
+        let mut others = fields.further.iter();
+        let full_name = others.find(|field| json::string_is(field.key, "fullName"));
+        // What is no text stays where it is, and nowhere else.
+        *name = full_name.and_then(|field| Kind::Text.fit(field.value).token);
     }
     fields
 }
@@ -322,7 +298,7 @@ fn organization_id(
     Ok(organization_id.map(|token| json::unescape(token).into_owned()))
 }
 
-/// The token of an id, the first of the known fields: a string that is not empty.
+/// The token of an id, the first of the known fields: a text that is not empty.
 fn id<'f>(known: &'f [Option<Cow<'_, str>>]) -> Option<&'f str> {
     let token = known.first()?.as_deref()?;
     (json::is_string(token) && token != "\"\"").then_some(token)

@@ -3,7 +3,8 @@
 //! ICR names a person in `sender`, but any field that comes in the future may do so too. Hence, wherever it stands:
 //! - the whole of a `sender` (also `_sender`, as a record may call it), and of every field whose name speaks of a person
 //!   (`PERSONAL`), is masked;
-//! - so is every text that has the form of an e-mail address, or repeats what a `sender` of the same delivery says;
+//! - so is every text that has the form of an e-mail address, or repeats what a `sender` of the same delivery says, a number included:
+//!   a record holds it as a text;
 //! - `signedData` is withheld, since it holds all of this, encoded;
 //! - a text that is not JSON is withheld altogether: nobody knows what is what in it.
 //!
@@ -144,6 +145,7 @@ impl Mask {
                 }
                 Token::Comma => out.comma(),
                 Token::Colon => out.colon(),
+                Token::Literal(literal) if is_number(literal) => self.string(literal, &mut out),
                 Token::Literal(literal) => out.atom(literal),
                 Token::String(string) => self.string(string, &mut out),
                 Token::Key(key) => {
@@ -235,14 +237,23 @@ fn gather(text: &str, known: &mut Vec<String>) {
             let name = plain(&json::unescape(member.key));
             let identifies =
                 IDENTIFYING.contains(&&*name) || PERSONAL.iter().any(|part| name.contains(part));
-            if identifies && json::is_string(member.value) {
-                remember(&json::unescape(member.value), known);
+            if identifies {
+                remember_text(member.value, known);
             }
         }
-        if json::is_string(value) {
-            remember(&json::unescape(value), known);
-        }
+        remember_text(value, known);
     }
+}
+
+/// A string, or a number as it is spelled: `true` and `false` tell nobody from another.
+fn remember_text(token: &str, known: &mut Vec<String>) {
+    if json::is_string(token) || is_number(token) {
+        remember(&json::text(token).unwrap_or_default(), known);
+    }
+}
+
+fn is_number(token: &str) -> bool {
+    token.starts_with(|first: char| first == '-' || first.is_ascii_digit())
 }
 
 fn remember(text: &str, known: &mut Vec<String>) {

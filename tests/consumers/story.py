@@ -40,9 +40,10 @@ class Delivery:
 
 
 def installation(number):
+    # Some ids are numbers, which count as their text.
     return {
-        "id": f"installation-{number}",
-        "organization": {"id": f"organization-{number // 2}", "fullName": f"Félag {number // 2} ehf."},
+        "id": f"installation-{number}" if number % 5 else 1000 + number,
+        "organization": {"id": f"organization-{number // 2}" if number // 2 % 3 else 2000 + number // 2, "fullName": f"Félag {number // 2} ehf."},
         "appId": "an app",
         "permissions": {"organization_info": "VIEW", "something_new": "READ"},
     }
@@ -55,8 +56,9 @@ def transaction(dice, story, number, credit):
         amount = decimal.Decimal(10**30 + number).scaleb(-9)
     return {
         "id": f"{story}-{number}",
-        "creditId": f"exPost-{credit}",
-        "type": dice.choice(("transfer", "retire", "transfer_retire", "a type that is new")),
+        "creditId": f"exPost-{credit}" if number % 11 else credit,
+        # What is no text counts as nothing said.
+        "type": dice.choice(("transfer", "retire", "transfer_retire", "a type that is new", 7, True, ["transfer"], {"is": "retire"})),
         "amount": amount,
     }
 
@@ -115,7 +117,10 @@ def decode(signed_data):
 
 
 def text(value):
-    return value if isinstance(value, str) else ""
+    """As the bridge writes it: a number or a boolean as its text, anything else not at all."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (str, int)) else ""
 
 
 def expected(accepted):
@@ -128,7 +133,7 @@ def expected(accepted):
         if event not in (*TRANSACTION_EVENTS, *STATES, "newPermissionsAccepted"):
             continue
         of = payload["installation"]
-        organization = of["organization"]["id"]
+        organization, of_id = text(of["organization"]["id"]), text(of["id"])
         total = totals[source, organization, event]
         if event in TRANSACTION_EVENTS:
             if (source, delivery.signed_data) in known:
@@ -138,14 +143,14 @@ def expected(accepted):
             status = text(said["status"])
             amount = None if said["amount"] is None else decimal.Decimal(str(said["amount"]))
             rank = {"pending_queue": 0, "processed": 2, "failed": 2}.get(status, 1)
-            key = (source, said["id"], text(said.get("creditId")), of["id"])
+            key = (source, text(said["id"]), text(said.get("creditId")), of_id)
             before = transactions.get(key)
             if before is None or rank >= before[0]:
                 transactions[key] = (rank, organization, text(said.get("type")), amount, status)
             if status == "processed" and amount is not None:
                 total[1] += amount
         elif event in STATES:
-            installations[source, of["id"]] = (organization, event)
+            installations[source, of_id] = (organization, event)
         total[0] += 1
     return {
         "transactions": {key: value[1:] for key, value in transactions.items()},

@@ -52,6 +52,7 @@ for (const [what, from, to] of breaks) {
 // Types may be lists, and `required` may name what another part of a schema describes; else ajv's strict mode as it is.
 const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false, strictTypes: false });
 addFormats(ajv);
+ajv.addVocabulary(["x-known-values", "x-known-properties"]);
 function validator(name) {
   return ajv.compile(JSON.parse(readFileSync(join(contract, `${name}.schema.json`), "utf8")));
 }
@@ -77,6 +78,8 @@ for (const file of readdirSync(join(contract, "golden")).filter((name) => name.e
   if (form === "binary" && value.transaction !== null) {
     const asNumber = { ...value, transaction: { ...value.transaction, amount: 12.5 } };
     if (validValue(asNumber)) fail(`${file}: an amount that is a number is not noticed`);
+    const noTime = { ...value, transaction: { ...value.transaction, createdAt: "2024-13-02T08:15:00Z" } };
+    if (validValue(noTime)) fail(`${file}: a thirteenth month is not noticed`);
   }
   counts[form] += 1;
 }

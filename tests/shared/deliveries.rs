@@ -148,6 +148,15 @@ pub fn further() -> Vec<Posted> {
         )
     };
     let deep = format!("{}1{}", "[".repeat(64), "]".repeat(64));
+    let warehouse = |replacements: &[(&str, &str)]| {
+        let usual = transaction(
+            r#""createdAt":"2024-09-02T08:15:00.120Z","updatedAt":"2024-09-02T08:16:41.007Z","status":"processed","type":"transfer","amount":12.50,"creditId":"exPost-2""#,
+        );
+        replacements.iter().fold(usual, |payload, (from, to)| {
+            assert!(payload.contains(from), "{from}");
+            payload.replacen(from, to, 1)
+        })
+    };
     [
         (
             "status_type_permission_unknown",
@@ -189,6 +198,106 @@ pub fn further() -> Vec<Posted> {
             "too_deep",
             "Nested deeper than 64 levels.",
             payload("installed", &format!(r#""nested":{deep},"#)),
+        ),
+        (
+            "texts_from_numbers_and_booleans",
+            "A number or a boolean where a string belongs becomes its text, exactly as ICR spelled it; so do ids, also in key and `ce_subject`.",
+            warehouse(&[
+                (r#""id":"00000000-0000-4000-8000-000000000200""#, r#""id":200"#),
+                (r#""status":"processed""#, r#""status":true"#),
+                (r#""type":"transfer""#, r#""type":1e3"#),
+                (r#""creditId":"exPost-2""#, r#""creditId":1.50"#),
+                (r#""id":"88f89df1-0000-4000-8000-000000000001""#, r#""id":12345678901234567890"#),
+                (r#""id":"e3f779a2-0000-4000-8000-000000000003""#, r#""id":3"#),
+                (r#""name":"Kolefnisjöfnun ehf.""#, r#""fullName":1984"#),
+                (r#""appId":"d23967cc-0000-4000-8000-000000000002""#, r#""appId":-0.0"#),
+                (r#""id":"289a98f7-0000-4000-8000-000000000004""#, r#""id":4"#),
+                (r#""profilePicture":null"#, r#""profilePicture":false"#),
+            ]),
+        ),
+        (
+            "texts_that_do_not_fit",
+            "An object or an array where a string belongs stands unchanged under `_<name>`, and the named field is null.",
+            warehouse(&[
+                (r#""status":"processed""#, r#""state":["a",{"b":1.50}],"status":{"code":"processed"}"#),
+                (r#""creditId":"exPost-2""#, r#""creditId":["exPost-2","exPost-3"]"#),
+                (r#""name":"Kolefnisjöfnun ehf.""#, r#""name":{"is":"Kolefnisjöfnun ehf."},"fullName":"Kolefnisjöfnun""#),
+                (r#""appNameId":"example-connector""#, r#""appNameId":{}"#),
+                (r#""fullName":"Ísabel Órdás""#, r#""fullName":["Ísabel","Órdás"]"#),
+                (r#"{"event""#, r#"{"state":{"a":[ ]},"event""#),
+            ]),
+        ),
+        (
+            "underscored_names_taken",
+            "Where ICR sends a field `_<name>` of its own, what does not fit gets one more underscore.",
+            warehouse(&[
+                (r#""status":"processed""#, r#""_status":"processed","status":[]"#),
+                (r#""creditId":"exPost-2""#, r#""__creditId":1,"creditId":[]"#),
+                (r#""name":"Kolefnisjöfnun ehf.""#, r#""name":{},"_name":"a","__name":"b""#),
+                (r#"{"event""#, r#"{"_state":1,"state":{},"event""#),
+            ]),
+        ),
+        (
+            "times_that_are_none",
+            "What is no RFC 3339 date-time of the documented form stands under `_createdAt` or `_updatedAt`, and the named field is null.",
+            warehouse(&[
+                (r#""createdAt":"2024-09-02T08:15:00.120Z""#, r#""createdAt":"""#),
+                (r#""updatedAt":"2024-09-02T08:16:41.007Z""#, r#""updatedAt":1725264900"#),
+                (r#""createdAt":"2022-03-14T11:01:55.941Z""#, r#""createdAt":"2022-13-14T11:01:55.941Z""#),
+                (r#""updatedAt":"2022-03-14T11:01:55.941Z""#, r#""updatedAt":"2022-03-14 11:01:55""#),
+            ]),
+        ),
+        (
+            "times_leap_second_and_lower_case",
+            "RFC 3339 allows them, and not every date-time type takes them: they stand under `_createdAt` and `_updatedAt`.",
+            warehouse(&[
+                (r#""createdAt":"2024-09-02T08:15:00.120Z""#, r#""createdAt":"2016-12-31T23:59:60Z""#),
+                (r#""updatedAt":"2024-09-02T08:16:41.007Z""#, r#""updatedAt":"2024-09-02t08:16:41.007z""#),
+                (r#""createdAt":"2022-03-14T11:01:55.941Z""#, r#""createdAt":"2022-03-14T11:01:55.9411234567Z""#),
+                (r#""updatedAt":"2022-03-14T11:01:55.941Z""#, r#""updatedAt":"2022-03-14T11:01:55.941+18:00""#),
+            ]),
+        ),
+        (
+            "times_of_other_forms",
+            "Offsets, nanoseconds and the first and last moments that a time may be.",
+            warehouse(&[
+                (r#""createdAt":"2024-09-02T08:15:00.120Z""#, r#""createdAt":"2024-09-02T10:15:00.123456789+02:00""#),
+                (r#""updatedAt":"2024-09-02T08:16:41.007Z""#, r#""updatedAt":"2024-02-29T23:59:59-14:00""#),
+                (r#""createdAt":"2022-03-14T11:01:55.941Z""#, r#""createdAt":"0001-01-01T00:00:00Z""#),
+                (r#""updatedAt":"2022-03-14T11:01:55.941Z""#, r#""updatedAt":"9999-12-31T23:59:59.999Z""#),
+            ]),
+        ),
+        (
+            "permissions_of_other_types",
+            "Entries that are numbers or booleans become texts; where one is null, an object or an array, what ICR sent stands whole under `_permissions`.",
+            warehouse(&[(
+                r#""organization_warehouse":"WRITE""#,
+                r#""organization_members":true,"organization_projects":null,"organization_audit":["VIEW"],"level":2"#,
+            )]),
+        ),
+        (
+            "permissions_that_are_no_object",
+            "They stand under `_permissions`.",
+            warehouse(&[(
+                r#"{"organization_info":"VIEW","organization_warehouse":"WRITE"}"#,
+                r#"["organization_info"]"#,
+            )]),
+        ),
+        (
+            "sender_that_is_no_object",
+            "It stands under `_sender`, unless `DROP_SENDER` leaves it out.",
+            payload("installed", "").replace(
+                r#"{"email":"person@example.org","fullName":"Ísabel Órdás","id":"289a98f7-0000-4000-8000-000000000004","profilePicture":null}"#,
+                r#""Ísabel Órdás <person@example.org>""#,
+            ),
+        ),
+        (
+            "organization_id_that_is_no_text",
+            "An object is no id: a known event needs one that is a string, a number or a boolean.",
+            payload("installed", "").replace(
+                r#""id":"e3f779a2-0000-4000-8000-000000000003""#,
+                r#""id":{"uuid":"e3f779a2-0000-4000-8000-000000000003"}"#,
+            ),
         ),
     ]
     .map(|(name, shows, payload)| Posted {

@@ -171,8 +171,8 @@ fn case(posted: &Posted, variant: &str, settings: RecordSettings, making: Making
 }
 
 /// What differs under other settings than the defaults: events of each family, with and without a sender, with fields nobody knows, with
-/// characters that need escapes; and what is quarantined, decoded or not.
-const SHAPES: [&str; 12] = [
+/// characters that need escapes, with what does not fit its name; and what is quarantined, decoded or not.
+const SHAPES: [&str; 14] = [
     "doc_example_installed",
     "uninstalled_real_world_variant",
     "amount_tiny",
@@ -182,6 +182,8 @@ const SHAPES: [&str; 12] = [
     "unicode_nul_escape",
     "event_unknown",
     "event_unknown_without_organization",
+    "texts_that_do_not_fit",
+    "sender_that_is_no_object",
     "event_missing",
     "organization_missing_inside_only",
     "known_answer_not_base64",

@@ -78,7 +78,7 @@ fn what_cannot_be_seen_is_left_out() {
     }
     for payload in [
         r#"{"installation":{"id":""}}"#,
-        r#"{"installation":{"id":7}}"#,
+        r#"{"installation":{"id":[7]}}"#,
         r#"{"installation":[]}"#,
     ] {
         assert_eq!(look("{}", payload).installation, None, "{payload}");
@@ -156,7 +156,7 @@ fn what_is_no_id_names_nothing() {
         "{}",
         r#"{"appId":"a","id":"i"}"#,
         r#"{"installation":"a"}"#,
-        r#"{"installation":{"appId":"","id":7}}"#,
+        r#"{"installation":{"appId":"","id":[7]}}"#,
         r#"{"installation":{"appId":null,"id":{"id":"i"}}}"#,
         r#"{"nested":{"installation":{"appId":"a","id":"i"}}}"#,
     ] {

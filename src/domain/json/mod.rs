@@ -12,7 +12,7 @@ mod tokens;
 
 pub(crate) use shape::{Flaw, check_shape};
 pub use string::string_is;
-pub(crate) use string::{is_string, same_string, unescape};
+pub(crate) use string::{content, is_string, same_string, text, unescape};
 pub(crate) use tokens::{Token, tokens};
 
 use serde::de::IgnoredAny;

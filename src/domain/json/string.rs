@@ -33,6 +33,15 @@ pub(crate) fn unescape(token: &str) -> Cow<'_, str> {
     })
 }
 
+/// The text of a scalar: what a string says, and a number or a boolean as it is spelled. `None` for null, an object and an array.
+pub(crate) fn text(token: &str) -> Option<Cow<'_, str>> {
+    match token.as_bytes().first()? {
+        b'"' => Some(unescape(token)),
+        b'-' | b'0'..=b'9' | b't' | b'f' => Some(Cow::Borrowed(token)),
+        _ => None,
+    }
+}
+
 /// The text of a string token in a form fit for comparison.
 pub(super) fn comparable(token: &str) -> Cow<'_, [u8]> {
     let content = content(token);
@@ -68,7 +77,8 @@ pub(super) fn string_end(bytes: &[u8], mut at: usize) -> usize {
     bytes.len()
 }
 
-fn content(token: &str) -> &str {
+/// What stands between the quotation marks of a string token, escapes as they are.
+pub(crate) fn content(token: &str) -> &str {
     let opened = token.strip_prefix('"').unwrap_or(token);
     opened.strip_suffix('"').unwrap_or(opened)
 }
@@ -153,6 +163,24 @@ mod tests {
         );
         assert!(matches!(unescape("\"plain é\""), Cow::Borrowed("plain é")));
         assert_eq!(unescape("\"\""), "");
+    }
+
+    #[test]
+    fn a_scalar_has_a_text_and_nothing_else_has() {
+        for (token, said) in [
+            (r#""a\u0062""#, "ab"),
+            (r#""""#, ""),
+            ("1.50", "1.50"),
+            ("-0", "-0"),
+            ("1E+3", "1E+3"),
+            ("true", "true"),
+            ("false", "false"),
+        ] {
+            assert_eq!(text(token).as_deref(), Some(said), "{token}");
+        }
+        for token in ["null", "{}", "[1]", ""] {
+            assert_eq!(text(token), None, "{token}");
+        }
     }
 
     #[test]

@@ -40,8 +40,8 @@ fn amount(token: &str) -> Result<String, QuarantineReason> {
 fn known_fields_come_in_the_contracts_order_and_unknown_ones_after_them() {
     let payload = r#" { "z" : [ 1.50 , { "y" : "\ud800" } ],
         "sender":{"x":1,"profilePicture":null,"email":"e","fullName":"f","id":"s"},
-        "transaction":{"updatedAt":"u","createdAt":"c","creditId":"cr","amount":1e-7,"type":"retire","status":"new","id":"t","w":{}},
-        "installation":{"v":true,"accessTokensUrl":"a","permissions":{"b":"VIEW","a":"X"},"updatedAt":"iu","createdAt":"ic",
+        "transaction":{"updatedAt":"2024-09-02T08:16:41.007Z","createdAt":"2024-09-02T08:15:00Z","creditId":"cr","amount":1e-7,"type":"retire","status":"new","id":"t","w":{}},
+        "installation":{"v":true,"accessTokensUrl":"a","permissions":{"b":"VIEW","a":"X"},"updatedAt":"2022-03-14T11:01:55+01:00","createdAt":"2022-03-14T11:01:55.941\u005a",
             "appNameId":"n","organization":{"url":"ou","zip":"","name":"on","id":"o"},"appId":"1","id":"i"},
         "state":"","event":"organizationTransaction" } "#;
     assert_eq!(
@@ -49,9 +49,9 @@ fn known_fields_come_in_the_contracts_order_and_unknown_ones_after_them() {
         concat!(
             r#"{"event":"organizationTransaction","state":"","#,
             r#""organization":{"id":"o","name":"on","url":"ou","zip":""},"#,
-            r#""installation":{"id":"i","appId":"1","appNameId":"n","createdAt":"ic","updatedAt":"iu","#,
+            r#""installation":{"id":"i","appId":"1","appNameId":"n","createdAt":"2022-03-14T11:01:55.941\u005a","updatedAt":"2022-03-14T11:01:55+01:00","#,
             r#""permissions":{"b":"VIEW","a":"X"},"accessTokensUrl":"a","v":true},"#,
-            r#""transaction":{"id":"t","status":"new","type":"retire","amount":"0.0000001","creditId":"cr","createdAt":"c","updatedAt":"u","w":{}},"#,
+            r#""transaction":{"id":"t","status":"new","type":"retire","amount":"0.0000001","creditId":"cr","createdAt":"2024-09-02T08:15:00Z","updatedAt":"2024-09-02T08:16:41.007Z","w":{}},"#,
             r#""sender":{"id":"s","fullName":"f","email":"e","profilePicture":null,"x":1},"#,
             r#""z":[1.50,{"y":"\ud800"}]}"#
         )
@@ -134,34 +134,225 @@ fn an_unknown_events_odd_organization_stays_in_the_installation() {
     );
     let text = value(r#"{"event":"x","installation":{"organization":null}}"#);
     assert!(text.contains(r#""accessTokensUrl":null}"#), "{text}");
-    let event = understand(r#"{"event":"x","installation":{"organization":{"id":7}}}"#).unwrap();
+    let event = understand(r#"{"event":"x","installation":{"organization":{"id":[7]}}}"#).unwrap();
     assert_eq!(event.organization, None);
     assert!(
         String::from_utf8(event.value)
             .unwrap()
-            .contains(r#""organization":{"id":7,"#)
+            .contains(r#""organization":{"id":null,"name":null,"url":null,"_id":[7]}"#)
     );
 }
 
 #[test]
 fn a_dropped_sender_leaves_no_trace() {
-    let text = without_sender(r#"{"event":"x","sender":{"id":"s","email":"e"},"a":1}"#);
-    assert!(text.ends_with(r#""sender":null,"a":1}"#), "{text}");
-    let text = without_sender(r#"{"event":"x","sender":"me","a":1}"#);
-    assert!(text.ends_with(r#""sender":null,"a":1}"#), "{text}");
+    for sender in [
+        r#""sender":{"id":"s","email":"e","fullName":["Jane"]}"#,
+        r#""sender":"Jane""#,
+        r#""sender":["Jane"],"_sender":{"email":"e"},"__sender":7,"_s\u0065nder_":1"#,
+        r#""_sender":"Jane","s\u0065nder":true"#,
+    ] {
+        let text = without_sender(&format!(r#"{{"event":"x",{sender},"a":1}}"#));
+        let text = text.replace(r#""_s\u0065nder_":1,"#, "");
+        assert!(text.ends_with(r#""sender":null,"a":1}"#), "{text}");
+    }
+}
+
+/// What stands in the value under `name` and after it, of an unknown event with this installation.
+fn of_installation(installation: &str) -> String {
+    let text = value(&format!(r#"{{"event":"x","installation":{installation}}}"#));
+    let (_, rest) = text.split_once(r#""installation":"#).unwrap();
+    let (installation, _) = rest.split_once(r#","transaction":null"#).unwrap();
+    installation.to_owned()
 }
 
 #[test]
-fn leaves_of_known_fields_pass_whatever_their_type() {
-    let text = value(
-        r#"{"event":"x","state":{"a":[ ]},"sender":{"id":[1],"email":false},"installation":{"permissions":7}}"#,
-    );
+fn a_number_or_a_boolean_where_a_text_belongs_becomes_its_text_exactly() {
+    for (token, text) in [
+        ("7", r#""7""#),
+        ("1.50", r#""1.50""#),
+        ("1e3", r#""1e3""#),
+        ("-0.0", r#""-0.0""#),
+        ("1E400000000", r#""1E400000000""#),
+        ("12345678901234567890123", r#""12345678901234567890123""#),
+        ("true", r#""true""#),
+        ("false", r#""false""#),
+        (r#""\u0037""#, r#""\u0037""#),
+        (r#""""#, r#""""#),
+        ("null", "null"),
+    ] {
+        let payload = format!(
+            r#"{{"event":"x","state":{token},"installation":{{"id":{token},"appId":{token},"appNameId":{token},"accessTokensUrl":{token},
+                "organization":{{"id":{token},"name":{token},"url":{token}}}}},
+                "sender":{{"id":{token},"fullName":{token},"email":{token},"profilePicture":{token}}}}}"#
+        );
+        assert_eq!(
+            value(&payload),
+            format!(
+                concat!(
+                    r#"{{"event":"x","state":{0},"organization":{{"id":{0},"name":{0},"url":{0}}},"#,
+                    r#""installation":{{"id":{0},"appId":{0},"appNameId":{0},"createdAt":null,"updatedAt":null,"permissions":null,"accessTokensUrl":{0}}},"#,
+                    r#""transaction":null,"sender":{{"id":{0},"fullName":{0},"email":{0},"profilePicture":{0}}}}}"#
+                ),
+                text
+            )
+        );
+    }
+    let text = value(&with_transaction(
+        r#"{"id":7,"status":false,"type":1.50,"creditId":-1}"#,
+    ));
     assert!(
-        text.contains(r#""state":{"a":[]}"#)
-            && text.contains(r#""id":[1],"fullName":null,"email":false"#),
+        text.contains(
+            r#""transaction":{"id":"7","status":"false","type":"1.50","amount":null,"creditId":"-1","#
+        ),
         "{text}"
     );
-    assert!(text.contains(r#""permissions":7"#), "{text}");
+}
+
+#[test]
+fn what_does_not_fit_stands_unchanged_under_an_underscore_at_its_place() {
+    assert_eq!(
+        value(
+            r#"{"event":"x","a":1,"state":{ "b" : [ ] },"c":2,"sender":{"email":["e"],"x":3,"id":{}}}"#
+        ),
+        concat!(
+            r#"{"event":"x","state":null,"organization":null,"installation":null,"transaction":null,"#,
+            r#""sender":{"id":null,"fullName":null,"email":null,"profilePicture":null,"_email":["e"],"x":3,"_id":{}},"#,
+            r#""a":1,"_state":{"b":[]},"c":2}"#
+        )
+    );
+    let text = value(&with_transaction(
+        r#"{"id":"t","status":{},"type":[1],"creditId":{"a":"b"},"amount":1}"#,
+    ));
+    assert!(
+        text.contains(concat!(
+            r#""transaction":{"id":"t","status":null,"type":null,"amount":"1","creditId":null,"createdAt":null,"updatedAt":null,"#,
+            r#""_status":{},"_type":[1],"_creditId":{"a":"b"}}"#
+        )),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_underscored_name_that_is_taken_gets_one_more() {
+    let text = of_installation(
+        r#"{"_id":1,"id":[2],"__appId":3,"appId":[4],"_createdAt":5,"__cre\u0061tedAt":6,"createdAt":7}"#,
+    );
+    assert!(
+        text.ends_with(
+            r#""_id":1,"__id":[2],"__appId":3,"_appId":[4],"_createdAt":5,"__cre\u0061tedAt":6,"___createdAt":7}"#
+        ),
+        "{text}"
+    );
+    let text = value(r#"{"event":"x","_state":1,"state":[]}"#);
+    assert!(text.ends_with(r#","_state":1,"__state":[]}"#), "{text}");
+}
+
+#[test]
+fn what_is_no_time_stands_under_an_underscore() {
+    for token in [
+        r#""""#,
+        r#""yesterday""#,
+        "1710414115",
+        "true",
+        "{}",
+        r#"["2024-09-02T08:15:00Z"]"#,
+        r#""2024-13-02T08:15:00Z""#,
+        r#""2024-09-02T08:15:00""#,
+        r#""2024-09-02t08:15:00z""#,
+        r#""2016-12-31T23:59:60Z""#,
+    ] {
+        let text = of_installation(&format!(
+            r#"{{"updatedAt":{token},"createdAt":"2024-09-02T08:15:00Z"}}"#
+        ));
+        assert!(
+            text.contains(r#""createdAt":"2024-09-02T08:15:00Z","updatedAt":null,"#),
+            "{text}"
+        );
+        assert!(
+            text.ends_with(&format!(r#","_updatedAt":{token}}}"#)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn permissions_are_texts_and_what_is_none_stands_whole_beside_them() {
+    for (token, written, beside) in [
+        ("null", "null", ""),
+        ("{ }", "{}", ""),
+        (
+            r#"{"b":"VIEW","\u0061":1.50,"c":false}"#,
+            r#"{"b":"VIEW","\u0061":"1.50","c":"false"}"#,
+            "",
+        ),
+        (r#""all""#, "null", r#""all""#),
+        ("true", "null", "true"),
+        ("7", "null", "7"),
+        (r#"["VIEW"]"#, "null", r#"["VIEW"]"#),
+        (
+            r#"{"a":null,"b":"VIEW","c":7}"#,
+            r#"{"b":"VIEW","c":"7"}"#,
+            r#"{"a":null,"b":"VIEW","c":7}"#,
+        ),
+        (r#"{"a":["VIEW"]}"#, "{}", r#"{"a":["VIEW"]}"#),
+        (r#"{"a":{}}"#, "{}", r#"{"a":{}}"#),
+    ] {
+        let text = of_installation(&format!(r#"{{"permissions":{token},"x":1}}"#));
+        let beside = match beside {
+            "" => String::new(),
+            token => format!(r#""_permissions":{token},"#),
+        };
+        assert!(
+            text.ends_with(&format!(
+                r#""permissions":{written},"accessTokensUrl":null,{beside}"x":1}}"#
+            )),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_organizations_name_that_is_no_text_is_null_whatever_its_full_name() {
+    let organization = |fields: &str| {
+        let text = value(&format!(
+            r#"{{"event":"x","installation":{{"organization":{{{fields}}}}}}}"#
+        ));
+        let (_, rest) = text.split_once(r#""organization":"#).unwrap();
+        rest.split_once(r#","installation""#).unwrap().0.to_owned()
+    };
+    assert_eq!(
+        organization(r#""fullName":"f","name":{"en":"n"}"#),
+        r#"{"id":null,"name":null,"url":null,"fullName":"f","_name":{"en":"n"}}"#
+    );
+    assert_eq!(
+        organization(r#""fullName":7"#),
+        r#"{"id":null,"name":"7","url":null,"fullName":7}"#
+    );
+    assert_eq!(
+        organization(r#""fullName":["f"]"#),
+        r#"{"id":null,"name":null,"url":null,"fullName":["f"]}"#
+    );
+}
+
+#[test]
+fn ids_count_as_they_are_written() {
+    let event = understand(
+        r#"{"event":"warehouseTransaction","installation":{"id":7,"organization":{"id":1.50}},"transaction":{"id":true}}"#,
+    )
+    .unwrap();
+    assert_eq!(event.organization.as_deref(), Some("1.50"));
+    for (id, organization, transaction, expected) in [
+        ("[7]", "1", "1", QuarantineReason::InstallationMissing),
+        ("1", "{}", "1", QuarantineReason::OrganizationMissing),
+        ("1", "null", "1", QuarantineReason::OrganizationMissing),
+        ("1", r#""""#, "1", QuarantineReason::OrganizationMissing),
+        ("1", "1", "[1]", QuarantineReason::TransactionInvalid),
+    ] {
+        let payload = format!(
+            r#"{{"event":"warehouseTransaction","installation":{{"id":{id},"organization":{{"id":{organization}}}}},"transaction":{{"id":{transaction}}}}}"#
+        );
+        assert_eq!(reason(&payload), expected, "{payload}");
+    }
 }
 
 #[test]
@@ -274,7 +465,7 @@ fn reasons_have_an_order() {
         (r#"{"event":"","transaction":[]}"#.to_owned(), QuarantineReason::EventMalformed),
         (r#"{"event":"installed","transaction":[]}"#.to_owned(), QuarantineReason::InstallationMissing),
         (r#"{"event":"installed","installation":{"id":"","organization":{"id":"o"}}}"#.to_owned(), QuarantineReason::InstallationMissing),
-        (r#"{"event":"installed","installation":{"id":"i","organization":{"id":7}},"transaction":[]}"#.to_owned(), QuarantineReason::OrganizationMissing),
+        (r#"{"event":"installed","installation":{"id":"i","organization":{"id":[7]}},"transaction":[]}"#.to_owned(), QuarantineReason::OrganizationMissing),
         (r#"{"event":"installed","installation":{"id":"i","organization":"o"}}"#.to_owned(), QuarantineReason::OrganizationMissing),
         (with_transaction("null"), QuarantineReason::TransactionMissing),
         (with_transaction("[]"), QuarantineReason::TransactionInvalid),

@@ -147,6 +147,26 @@ fn a_hundred_thousand_levels_are_shown_in_one_line() {
 }
 
 #[test]
+fn what_a_record_holds_of_a_sender_that_is_no_object_or_has_numbers_is_masked() {
+    let of_numbers = mask(r#"{"sender":{"id":28997,"fullName":["Jane Roe"]}}"#, "");
+    assert_eq!(
+        compact(
+            &of_numbers,
+            r#"{"sender":{"id":"28997","fullName":null,"_fullName":["Jane Roe"]},"by":"28997","a":28997,"b":[28997.5,true],"c":289970}"#
+        ),
+        r#"{"sender":"(masked)","by":"(masked)","a":"(masked)","b":["(masked)",true],"c":289970}"#
+    );
+    let of_text = mask(r#"{"sender":"Jane Roe"}"#, "");
+    assert_eq!(
+        compact(
+            &of_text,
+            r#"{"sender":null,"_sender":"Jane Roe","note":"for Jane Roe","_fullName":["x"]}"#
+        ),
+        r#"{"sender":null,"_sender":"(masked)","note":"(masked)","_fullName":"(masked)"}"#
+    );
+}
+
+#[test]
 fn short_texts_of_a_sender_are_not_looked_for() {
     let mask = mask(r#"{"sender":{"id":"7","fullName":"Bo"}}"#, "");
     let text = r#"{"transaction":{"id":"7","note":"Bo"}}"#;

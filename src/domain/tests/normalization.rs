@@ -1,26 +1,67 @@
 //! The value of any payload, byte by byte, against a slow and plain statement of the contract.
 
-use super::tree::{Tree, objects, scalars, trees};
+use super::tree::{TIMES, Tree, objects, scalars, trees};
 use base64::{Engine as _, prelude::*};
 use icr_domain::normalize::{Redaction, normalize};
 use icr_domain::reasons::QuarantineReason;
 use proptest::prelude::*;
 
-/// Known fields in order (null where absent), then the others in theirs.
+/// What a named field holds of a value, and whether that is all of it.
+fn fitted(name: &str, value: &Tree) -> (Tree, bool) {
+    let text = |value: &Tree| match value {
+        Tree::Scalar(token) if token.starts_with('"') => Some(value.clone()),
+        Tree::Scalar(token) if token != "null" => Some(Tree::Scalar(format!("\"{token}\""))),
+        _ => None,
+    };
+    let fitting = match (name, value) {
+        (_, value) if value.is_null() => return (Tree::null(), true),
+        // Judged elsewhere.
+        ("amount", _) => Some(value.clone()),
+        ("createdAt" | "updatedAt", Tree::Scalar(token)) => {
+            let is_time = TIMES.iter().any(|time| *token == format!("\"{time}\""));
+            is_time.then(|| value.clone())
+        }
+        ("createdAt" | "updatedAt", _) | ("permissions", Tree::Scalar(_) | Tree::Array(_)) => None,
+        ("permissions", Tree::Object(members)) => {
+            let fits = |(key, token, value): &(String, String, Tree)| {
+                Some((key.clone(), token.clone(), text(value)?))
+            };
+            let entries: Vec<_> = members.iter().filter_map(fits).collect();
+            let all = entries.len() == members.len();
+            return (Tree::Object(entries), all);
+        }
+        (_, value) => text(value),
+    };
+    let fits = fitting.is_some();
+    (fitting.unwrap_or_else(Tree::null), fits)
+}
+
+/// The name with one underscore in front, or with as many as no other field has.
+fn free_name(object: &Tree, name: &str) -> String {
+    let mut free = format!("_{name}");
+    while object.get(&free).is_some() {
+        free.insert(0, '_');
+    }
+    free
+}
+
+/// Known fields in order (null where absent), then the others in theirs, among them what does not fit its name.
 fn ordered(object: &Tree, names: &[&'static str], left_out: &[&str]) -> Tree {
-    let mut members: Vec<_> = names
-        .iter()
-        .map(|name| {
-            (
-                (*name).to_owned(),
-                format!("\"{name}\""),
-                object.get(name).cloned().unwrap_or_else(Tree::null),
-            )
-        })
-        .collect();
-    for member in object.members().unwrap() {
-        if !names.contains(&member.0.as_str()) && !left_out.contains(&member.0.as_str()) {
-            members.push(member.clone());
+    let null = Tree::null();
+    let mut members = Vec::new();
+    for name in names {
+        let (value, _) = fitted(name, object.get(name).unwrap_or(&null));
+        members.push(((*name).to_owned(), format!("\"{name}\""), value));
+    }
+    for (key, token, value) in object.members().unwrap() {
+        if left_out.contains(&key.as_str()) {
+            continue;
+        }
+        if !names.contains(&key.as_str()) {
+            members.push((key.clone(), token.clone(), value.clone()));
+        } else if !fitted(key, value).1 {
+            let free = free_name(object, key);
+            members.push((free.clone(), format!("\"{free}\""), value.clone()));
         }
     }
     Tree::Object(members)
@@ -33,25 +74,21 @@ fn expected(payload: &Tree, amount: Option<&str>, drop_sender: bool) -> Tree {
     let inner = installation.and_then(|installation| installation.get("organization"));
     let organization = inner.filter(|organization| organization.members().is_some());
 
+    let null = Tree::null();
+    let state = payload.get("state").unwrap_or(&null);
     let mut parts = vec![
         ("event", payload.get("event").cloned().unwrap()),
-        (
-            "state",
-            payload.get("state").cloned().unwrap_or_else(Tree::null),
-        ),
+        ("state", fitted("state", state).0),
     ];
     parts.push((
         "organization",
         organization.map_or_else(Tree::null, |organization| {
             let mut ordered = ordered(organization, &["id", "name", "url"], &[]);
-            let full_name = organization
-                .get("fullName")
-                .cloned()
-                .unwrap_or_else(Tree::null);
+            let full_name = organization.get("fullName").unwrap_or(&null);
             if let Tree::Object(members) = &mut ordered
-                && members[1].2.is_null()
+                && organization.get("name").is_none_or(Tree::is_null)
             {
-                members[1].2 = full_name;
+                members[1].2 = fitted("name", full_name).0;
             }
             ordered
         }),
@@ -107,26 +144,23 @@ fn expected(payload: &Tree, amount: Option<&str>, drop_sender: bool) -> Tree {
         unreachable!()
     };
     for (key, token, value) in payload.members().unwrap() {
-        let occupied = match key.as_str() {
-            "event" | "state" | "transaction" => continue,
-            "organization" => true,
-            "installation" | "sender" if value.is_null() || value.members().is_some() => continue,
-            "installation" | "sender" => true,
-            _ => false,
-        };
-        if occupied && key == "sender" && drop_sender {
+        if drop_sender && key.trim_start_matches('_') == "sender" {
             continue;
         }
-        let mut name = key.clone();
-        while occupied && (name == *key || payload.get(&name).is_some()) {
-            name.insert(0, '_');
-        }
-        let token = if occupied {
-            format!("\"{name}\"")
-        } else {
-            token.clone()
+        let occupied = match key.as_str() {
+            "event" | "transaction" => continue,
+            "state" if fitted(key, value).1 => continue,
+            "installation" | "sender" if value.is_null() || value.members().is_some() => continue,
+            "state" | "organization" | "installation" | "sender" => true,
+            _ => false,
         };
-        members.push((name, token, value.clone()));
+        let (key, token) = if occupied {
+            let free = free_name(payload, key);
+            (free.clone(), format!("\"{free}\""))
+        } else {
+            (key.clone(), token.clone())
+        };
+        members.push((key, token, value.clone()));
     }
     Tree::Object(members)
 }
@@ -143,6 +177,18 @@ fn amounts() -> impl Strategy<Value = Option<(&'static str, &'static str)>> {
     ]))
 }
 
+/// What a known event may have as an id.
+fn ids() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "\"i\"",
+        r#""o\ud800""#,
+        "7",
+        "-0.50",
+        "1e400000000",
+        "false",
+    ])
+}
+
 /// An intelligible payload, and the token of its amount in the value.
 fn payloads() -> impl Strategy<Value = (Tree, Option<&'static str>)> {
     let names = prop::sample::select(vec![
@@ -157,23 +203,31 @@ fn payloads() -> impl Strategy<Value = (Tree, Option<&'static str>)> {
         objects(),
         objects(),
         prop::option::of(objects()),
-        amounts(),
+        (amounts(), ids()),
         any::<[usize; 8]>(),
     )
         .prop_map(
-            |(mut root, name, mut installation, mut organization, transaction, amount, at)| {
+            |(
+                mut root,
+                name,
+                mut installation,
+                mut organization,
+                transaction,
+                (amount, id),
+                at,
+            )| {
                 root.set(at[0], "event", Tree::Scalar(format!("\"{name}\"")));
                 let known = name != "brandNew";
                 if known {
-                    organization.set(at[1], "id", Tree::scalar(r#""o\ud800""#));
-                    installation.set(at[2], "id", Tree::scalar("\"i\""));
+                    organization.set(at[1], "id", Tree::scalar(id));
+                    installation.set(at[2], "id", Tree::scalar(id));
                     installation.set(at[3], "organization", organization);
                     root.set(at[4], "installation", installation);
                 }
                 let mut token = None;
                 if transaction.is_some() || name == "organizationTransaction" {
                     let mut transaction = transaction.unwrap_or_else(|| Tree::Object(Vec::new()));
-                    transaction.set(at[5], "id", Tree::scalar("\"t\""));
+                    transaction.set(at[5], "id", Tree::scalar(id));
                     let (before, after) = amount.unwrap_or(("null", "null"));
                     transaction.set(at[6], "amount", Tree::scalar(before));
                     token = Some(after);

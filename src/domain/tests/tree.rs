@@ -106,7 +106,7 @@ impl Tree {
 }
 
 /// Keys that mean something somewhere, to be met at every level.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 34] = [
     "event",
     "state",
     "organization",
@@ -117,6 +117,14 @@ const NAMES: [&str; 26] = [
     "_sender",
     "__sender",
     "_installation",
+    "_state",
+    "_id",
+    "__id",
+    "_name",
+    "_createdAt",
+    "__createdAt",
+    "_permissions",
+    "_status",
     "id",
     "name",
     "fullName",
@@ -140,6 +148,26 @@ fn texts() -> impl Strategy<Value = String> {
     vec(any::<char>(), 0..6).prop_map(String::from_iter)
 }
 
+/// Texts that are times, and no others are.
+pub const TIMES: [&str; 4] = [
+    "2024-09-02T08:15:00.120Z",
+    "2024-02-29T23:59:59-05:30",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59.999999999+14:00",
+];
+
+/// Texts that look like times and are none.
+const NO_TIMES: [&str; 8] = [
+    "2024-09-02T08:15:00.120",
+    "2024-09-02t08:15:00z",
+    "2024-13-02T08:15:00Z",
+    "2023-02-29T08:15:00Z",
+    "2016-12-31T23:59:60Z",
+    "2024-09-02T08:15:00.1234567890Z",
+    "2024-09-02T08:15:00+14:30",
+    "9999-12-31T23:59:59-00:01",
+];
+
 /// A scalar's raw token: odd numbers, escapes, lone surrogates included.
 pub fn scalars() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -147,6 +175,7 @@ pub fn scalars() -> impl Strategy<Value = String> {
             "null", "true", "false", "0", "-0", "-0.0", "1.50", "1E+3", "1e400000000", "1e-1000000", "12345678901234567890123",
             r#""""#, r#""\u0000""#, r#""\ud800""#, r#""\udc00\ud800""#, r#""\ud83d\ude00""#, r#""a\"b\\c\/d""#, r#"" : , ] } ""#, "\"é😀\u{2028}\"",
         ]).prop_map(str::to_owned),
+        1 => prop::sample::select([&TIMES[..], &NO_TIMES[..]].concat()).prop_map(|text| format!("\"{text}\"")),
         1 => "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,9})?",
         2 => texts().prop_map(|text| serde_json::to_string(&text).unwrap()),
     ]

@@ -20,7 +20,7 @@ type Event struct {
 	Data        Data   `json:"data"`
 }
 
-// Data is the record's value. Whatever else stands in it is left alone.
+// Data is the record's value. Each field that the contract names is of its one type; whatever else stands there is left alone.
 type Data struct {
 	Event        string       `json:"event"`
 	Organization *Identified  `json:"organization"`
@@ -36,24 +36,10 @@ type Identified struct {
 // Transaction as ICR says it.
 type Transaction struct {
 	ID       string  `json:"id"`
-	CreditID Text    `json:"creditId"`
-	Type     Text    `json:"type"`
-	Status   Text    `json:"status"`
+	CreditID string  `json:"creditId"` // Empty where it is null, as the two below.
+	Type     string  `json:"type"`
+	Status   string  `json:"status"`
 	Amount   *string `json:"amount"` // A decimal in plain notation: never a float.
-}
-
-// Text is a field that ICR documents as text: whatever else it sends counts as nothing said.
-type Text string
-
-// UnmarshalJSON takes any value.
-func (text *Text) UnmarshalJSON(raw []byte) error {
-	var value any
-	if err := json.Unmarshal(raw, &value); err != nil {
-		return err
-	}
-	said, _ := value.(string)
-	*text = Text(said)
-	return nil
 }
 
 // parse reads a record in either of CloudEvents' content modes.

@@ -13,7 +13,7 @@ var (
 	transactionEvents    = map[string]bool{"warehouseTransaction": true, "organizationTransaction": true}
 	states               = map[string]bool{"installed": true, "uninstalled": true, "suspended": true, "unsuspended": true}
 	otherLifecycleEvents = map[string]bool{"newPermissionsAccepted": true}
-	ranks                = map[Text]int{"pending_queue": 0, "processed": 2, "failed": 2}
+	ranks                = map[string]int{"pending_queue": 0, "processed": 2, "failed": 2}
 )
 
 // Store is the database.
@@ -95,8 +95,8 @@ func apply(tx *sql.Tx, event *Event) error {
 			ON CONFLICT DO UPDATE SET type = excluded.type, amount = excluded.amount, status = excluded.status,
 				rank = excluded.rank, ce_id = excluded.ce_id
 			WHERE (excluded.rank, excluded.ce_id) > (rank, ce_id)`,
-			event.Source, transaction.ID, string(transaction.CreditID), data.Installation.ID, data.Organization.ID,
-			string(transaction.Type), transaction.Amount, string(transaction.Status), rank, event.ID)
+			event.Source, transaction.ID, transaction.CreditID, data.Installation.ID, data.Organization.ID,
+			transaction.Type, transaction.Amount, transaction.Status, rank, event.ID)
 		if err != nil {
 			return err
 		}

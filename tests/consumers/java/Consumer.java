@@ -1,4 +1,3 @@
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.cloudevents.CloudEvent;
 import io.cloudevents.kafka.KafkaMessageFactory;
@@ -67,7 +66,7 @@ class Consumer {
                 System.err.println(event.getDataSchema() + " is a version of the data that this program does not know");
                 Runtime.getRuntime().halt(1);
             }
-            JsonNode data = JSON.readTree(event.getData().toBytes());
+            Event data = JSON.readValue(event.getData().toBytes(), Event.class);
             if (!secret.isEmpty()) {
                 Signature.verify(secret, record.headers(), event, data);
             }

@@ -1,13 +1,17 @@
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.DeserializationContext;
+import com.fasterxml.jackson.databind.JavaType;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.deser.DeserializationProblemHandler;
 import io.cloudevents.CloudEvent;
+import java.io.IOException;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
@@ -27,10 +31,32 @@ class Signature {
         }
     }
 
-    private static final ObjectMapper JSON = new ObjectMapper().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS);
+    /** What ICR signed, read as the bridge does: a number or a boolean counts as its text, an object or an array as nothing. */
+    private static final ObjectMapper JSON = new ObjectMapper().addHandler(new DeserializationProblemHandler() {
+        @Override
+        public Object handleUnexpectedToken(
+                DeserializationContext context, JavaType wanted, JsonToken token, JsonParser parser, String message) throws IOException {
+            parser.skipChildren();
+            return null;
+        }
+    });
+
+    /** The payload, in which the organization stands inside the installation. */
+    @JsonIgnoreProperties(ignoreUnknown = true)
+    record Signed(String event, Installation installation, Event.Transaction transaction) {
+        @JsonIgnoreProperties(ignoreUnknown = true)
+        record Installation(String id, Event.Identified organization) {}
+
+        Event understood() {
+            if (installation == null) {
+                return new Event(event, null, null, transaction);
+            }
+            return new Event(event, installation.organization(), new Event.Identified(installation.id()), transaction);
+        }
+    }
 
     /** Throws {@link Unproven} unless ICR has signed what this event says. */
-    static void verify(String secret, Headers headers, CloudEvent event, JsonNode data) throws Exception {
+    static void verify(String secret, Headers headers, CloudEvent event, Event data) throws Exception {
         byte[] signedData = value(headers, "icr_signed_data");
         if (!MessageDigest.isEqual(hex(hmac(secret, signedData)), value(headers, "icr_signature"))) {
             throw new Unproven("the signature is missing or wrong");
@@ -40,8 +66,7 @@ class Signature {
             throw new Unproven("the fingerprint is that of other data");
         }
         // The signature covers signedData, so the record must say the same.
-        var signed = (ObjectNode) JSON.readTree(decode(signedData));
-        signed.set("organization", signed.path("installation").path("organization"));
+        Event signed = JSON.readValue(decode(signedData), Signed.class).understood();
         if (!statement(signed).equals(statement(data))) {
             throw new Unproven("the record says something else than what was signed");
         }
@@ -68,19 +93,14 @@ class Signature {
         return Base64.getDecoder().decode(compact.replace('-', '+').replace('_', '/'));
     }
 
-    /** What this consumer acts upon. */
-    private static List<String> statement(JsonNode payload) {
-        List<String> said = new ArrayList<>();
-        said.add(payload.path("event").asText());
-        for (String name : List.of("installation", "organization", "transaction")) {
-            said.add(payload.path(name).path("id").asText());
+    /** What this consumer acts upon: all of it, but that an amount may be spelled otherwise. */
+    private static List<Object> statement(Event event) {
+        var transaction = event.transaction();
+        if (transaction == null) {
+            return Arrays.asList(event.event(), event.organization(), event.installation());
         }
-        JsonNode transaction = payload.path("transaction");
-        for (String name : List.of("creditId", "type", "status")) {
-            said.add(transaction.path(name).asText());
-        }
-        JsonNode amount = transaction.path("amount");
-        said.add(amount.isValueNode() && !amount.isNull() ? new BigDecimal(amount.asText()).stripTrailingZeros().toString() : null);
-        return said;
+        BigDecimal amount = transaction.amount() == null ? null : new BigDecimal(transaction.amount()).stripTrailingZeros();
+        return Arrays.asList(event.event(), event.organization(), event.installation(), transaction.id(), transaction.creditId(),
+            transaction.type(), transaction.status(), amount);
     }
 }

@@ -1,4 +1,5 @@
-import com.fasterxml.jackson.databind.JsonNode;
+import static java.util.Objects.requireNonNullElse;
+
 import io.cloudevents.CloudEvent;
 import java.math.BigDecimal;
 import java.sql.Connection;
@@ -23,8 +24,8 @@ class Store implements AutoCloseable {
     }
 
     /** Stores the effect of an event and that it was processed: both or neither. */
-    void apply(CloudEvent event, JsonNode data) throws SQLException {
-        String name = data.get("event").asText();
+    void apply(CloudEvent event, Event data) throws SQLException {
+        String name = data.event();
         boolean isTransaction = TRANSACTION_EVENTS.contains(name);
         if (!isTransaction && !STATES.contains(name) && !OTHER_LIFECYCLE_EVENTS.contains(name)) {
             return; // There will be more; those that we don't know are none of our business.
@@ -51,15 +52,15 @@ class Store implements AutoCloseable {
                 event.getSource().toString(), event.getExtension("fingerprint")) > 0;
     }
 
-    private void effect(CloudEvent event, JsonNode data, String name) throws SQLException {
+    private void effect(CloudEvent event, Event data, String name) throws SQLException {
         String source = event.getSource().toString();
-        String installation = data.get("installation").get("id").asText();
-        String organization = data.get("organization").get("id").asText();
+        String installation = data.installation().id();
+        String organization = data.organization().id();
         BigDecimal processed = BigDecimal.ZERO;
         if (TRANSACTION_EVENTS.contains(name)) {
-            JsonNode transaction = data.get("transaction");
-            String status = text(transaction.get("status"));
-            String amount = transaction.get("amount").textValue();
+            Event.Transaction transaction = data.transaction();
+            String status = text(transaction.status());
+            String amount = transaction.amount();
             if (amount != null && status.equals("processed")) {
                 processed = new BigDecimal(amount);
             }
@@ -69,8 +70,8 @@ class Store implements AutoCloseable {
                 ON CONFLICT DO UPDATE SET type = excluded.type, amount = excluded.amount, status = excluded.status,
                     rank = excluded.rank, ce_id = excluded.ce_id
                 WHERE (excluded.rank, excluded.ce_id) > (rank, ce_id)""",
-                source, transaction.get("id").asText(), text(transaction.get("creditId")), installation, organization,
-                text(transaction.get("type")), amount, status, RANKS.getOrDefault(status, 1), event.getId());
+                source, transaction.id(), text(transaction.creditId()), installation, organization,
+                text(transaction.type()), amount, status, RANKS.getOrDefault(status, 1), event.getId());
         } else if (STATES.contains(name)) {
             update("""
                 INSERT INTO installations VALUES (?, ?, ?, ?, ?)
@@ -111,9 +112,8 @@ class Store implements AutoCloseable {
         }
     }
 
-    /** A field that ICR documents as text: whatever else it sends counts as nothing said. */
-    private static String text(JsonNode value) {
-        return value.isTextual() ? value.textValue() : "";
+    private static String text(String value) {
+        return requireNonNullElse(value, "");
     }
 
     @Override

@@ -2,7 +2,7 @@
 //
 //     node consumer.mjs BOOTSTRAP TOPIC GROUP DATABASE
 //
-// The database has the tables of schema.sql. Ends at SIGINT or SIGTERM.
+// The database has the tables of schema.sql. Ends at SIGINT or SIGTERM. Types are those of event.d.ts; tsc checks them.
 
 import { Kafka as CloudEventsKafka } from "cloudevents";
 import { Decimal } from "decimal.js";
@@ -25,9 +25,6 @@ kafkajs.CompressionCodecs[kafkajs.CompressionTypes.LZ4] = () => ({
   decompress: (buffer) => decompressFrame(buffer),
 });
 
-// A field that ICR documents as text: whatever else it sends counts as nothing said.
-const text = (value) => (typeof value === "string" ? value : "");
-
 const [bootstrap, topic, groupId, path] = process.argv.slice(2);
 const database = new Database(path);
 
@@ -48,7 +45,14 @@ const putTotal = database.prepare(`
   ON CONFLICT DO UPDATE SET events = events + 1, processed = excluded.processed`);
 const setAside = database.prepare("INSERT OR IGNORE INTO set_aside VALUES (?, ?, ?, ?, ?)");
 
-// Enters the event among those that were processed; false where it was there already.
+/** @typedef {import("cloudevents").CloudEventV1<any> & { fingerprint?: string }} CloudEvent */
+/** @typedef {import("./event.js").Event} Event */
+
+/**
+ * Enters the event among those that were processed; false where it was there already.
+ * @param {CloudEvent} event
+ * @param {boolean} isTransaction
+ */
 function isNew(event, isTransaction) {
   if (enterId.run(event.id).changes === 0) return false;
   // Not for lifecycle events: suspended, unsuspended, suspended are three, of which two may have the same fingerprint.
@@ -56,37 +60,41 @@ function isNew(event, isTransaction) {
 }
 
 // The effect of an event, in one database transaction.
-const apply = database.transaction((event) => {
-  const { event: name, organization, installation, transaction } = event.data;
+const apply = database.transaction((/** @type {CloudEvent} */ cloudEvent, /** @type {Event} */ event) => {
+  const { event: name, organization, installation, transaction } = event;
   const isTransaction = TRANSACTION_EVENTS.has(name);
   // There will be more events; those that we don't know are none of our business.
   if (!isTransaction && !STATES.has(name) && !OTHER_LIFECYCLE_EVENTS.has(name)) return;
-  if (!isNew(event, isTransaction)) return;
+  if (!isNew(cloudEvent, isTransaction)) return;
+  if (!organization || !installation) throw new Error("an event without organization or installation");
+  const { id, source } = cloudEvent;
   let amount = new Decimal(0);
   if (isTransaction) {
-    const status = text(transaction.status);
+    if (!transaction) throw new Error("a transaction event without transaction");
+    const status = transaction.status ?? "";
     if (status === "processed") amount = new Decimal(transaction.amount ?? 0);
     putTransaction.run(
-      event.source, transaction.id, text(transaction.creditId), installation.id, organization.id, text(transaction.type),
-      transaction.amount, status, RANKS.get(status) ?? 1, event.id,
+      source, transaction.id, transaction.creditId ?? "", installation.id, organization.id, transaction.type ?? "",
+      transaction.amount, status, RANKS.get(status) ?? 1, id,
     );
   } else if (STATES.has(name)) {
-    putInstallation.run(event.source, installation.id, organization.id, name, event.id);
+    putInstallation.run(source, installation.id, organization.id, name, id);
   }
-  const total = getTotal.get(event.source, organization.id, name);
-  putTotal.run(event.source, organization.id, name, amount.plus(total?.processed ?? 0).toFixed());
+  const total = /** @type {{ processed: string } | undefined} */ (getTotal.get(source, organization.id, name));
+  putTotal.run(source, organization.id, name, amount.plus(total?.processed ?? 0).toFixed());
 });
 
 function processRecord(partition, message) {
   try {
     // The SDK wants header values as text.
     const headers = Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name, value.toString()]));
-    const event = CloudEventsKafka.toEvent({ headers, value: message.value.toString() });
+    const record = /** @type {any} */ ({ headers, value: message.value.toString() });
+    const event = /** @type {CloudEvent} */ (CloudEventsKafka.toEvent(record));
     if (event.dataschema !== DATASCHEMA) {
       console.error(`${event.dataschema} is a version of the data that this program does not know`);
       process.exit(1);
     }
-    apply(typeof event.data === "string" ? { ...event, data: JSON.parse(event.data) } : event);
+    apply(event, typeof event.data === "string" ? JSON.parse(event.data) : event.data);
   } catch (error) {
     setAside.run(topic, partition, Number(message.offset), String(error), message.value);
   }

@@ -15,6 +15,7 @@ import signature
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
 from cloudevents.core.formats.json import JSONFormat
 from confluent_kafka import Consumer
+from event import Event
 
 DATASCHEMA = "urn:icr-bridge:event:1"
 TRANSACTION_EVENTS = {"warehouseTransaction", "organizationTransaction"}
@@ -26,36 +27,30 @@ decimal.getcontext().prec = 300
 decimal.getcontext().traps[decimal.Inexact] = True
 
 
-def text(value):
-    """A field that ICR documents as text: whatever else it sends counts as nothing said."""
-    return value if isinstance(value, str) else ""
-
-
-def is_new(database, event, is_transaction):
+def is_new(database, cloud_event, is_transaction):
     """Enters the event among those that were processed; false where it was there already."""
-    if not database.execute("INSERT OR IGNORE INTO processed VALUES (?)", [event.get_id()]).rowcount:
+    if not database.execute("INSERT OR IGNORE INTO processed VALUES (?)", [cloud_event.get_id()]).rowcount:
         return False
     # Not for lifecycle events: suspended, unsuspended, suspended are three, of which two may have the same fingerprint.
-    key = [event.get_source(), event.get_extension("fingerprint")]
+    key = [cloud_event.get_source(), cloud_event.get_extension("fingerprint")]
     return not is_transaction or bool(
         database.execute("INSERT OR IGNORE INTO processed_transaction_events VALUES (?, ?)", key).rowcount
     )
 
 
-def apply(database, event):
+def apply(database, cloud_event, event):
     """The effect of an event, in the transaction that is open."""
-    data = event.get_data()
-    name, source, installation = data["event"], event.get_source(), data["installation"]
+    name, source = event.event, cloud_event.get_source()
     if name not in TRANSACTION_EVENTS | STATES | OTHER_LIFECYCLE_EVENTS:
         return  # There will be more; those that we don't know are none of our business.
-    if not is_new(database, event, name in TRANSACTION_EVENTS):
+    if not is_new(database, cloud_event, name in TRANSACTION_EVENTS):
         return
-    organization, amount = data["organization"]["id"], decimal.Decimal(0)
+    organization, amount = event.organization_id, decimal.Decimal(0)
     if name in TRANSACTION_EVENTS:
-        transaction = data["transaction"]
-        status = text(transaction["status"])
+        transaction = event.transaction
+        status = transaction.status or ""
         if status == "processed":
-            amount = decimal.Decimal(transaction["amount"] or "0")
+            amount = transaction.amount or amount
         # Events come in any order: what is pending never replaces what is final, and of equals the later one counts.
         database.execute(
             """INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -64,22 +59,22 @@ def apply(database, event):
                WHERE (excluded.rank, excluded.ce_id) > (rank, ce_id)""",
             [
                 source,
-                transaction["id"],
-                text(transaction["creditId"]),
-                installation["id"],
+                transaction.id,
+                transaction.credit_id or "",
+                event.installation_id,
                 organization,
-                text(transaction["type"]),
-                transaction["amount"],
+                transaction.type or "",
+                None if transaction.amount is None else format(transaction.amount, "f"),
                 status,
                 RANKS.get(status, 1),
-                event.get_id(),
+                cloud_event.get_id(),
             ],
         )
     elif name in STATES:
         database.execute(
             """INSERT INTO installations VALUES (?, ?, ?, ?, ?)
                ON CONFLICT DO UPDATE SET state = excluded.state, ce_id = excluded.ce_id WHERE excluded.ce_id > ce_id""",
-            [source, installation["id"], organization, name, event.get_id()],
+            [source, event.installation_id, organization, name, cloud_event.get_id()],
         )
     total = database.execute(
         "SELECT processed FROM totals WHERE (source, organization, event) = (?, ?, ?)", [source, organization, name]
@@ -96,13 +91,14 @@ def process(database, message, secret):
     """One record, one database transaction."""
     try:
         headers = dict(message.headers() or [])
-        event = from_kafka(KafkaMessage(headers, None, message.value()), JSONFormat())
-        if event.get_dataschema() != DATASCHEMA:
-            sys.exit(f"{event.get_dataschema()!r} is a version of the data that this program does not know")
+        cloud_event = from_kafka(KafkaMessage(headers, None, message.value()), JSONFormat())
+        if cloud_event.get_dataschema() != DATASCHEMA:
+            sys.exit(f"{cloud_event.get_dataschema()!r} is a version of the data that this program does not know")
+        event = Event.of(cloud_event.get_data())
         if secret:
-            signature.verify(secret, headers, event)
+            signature.verify(secret, headers, cloud_event, event)
         with database:
-            apply(database, event)
+            apply(database, cloud_event, event)
     except Exception as error:
         with database:
             database.execute(

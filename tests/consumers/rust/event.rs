@@ -13,7 +13,7 @@ pub struct Event {
     pub data: Data,
 }
 
-/// The record's value. Whatever else stands in it is left alone.
+/// The record's value. Each field that the contract names is of its one type; whatever else stands there is left alone.
 #[derive(Deserialize)]
 pub struct Data {
     pub event: String,
@@ -31,17 +31,12 @@ pub struct Identified {
 #[serde(rename_all = "camelCase")]
 pub struct Transaction {
     pub id: String,
-    pub credit_id: serde_json::Value,
+    pub credit_id: Option<String>,
     #[serde(rename = "type")]
-    pub kind: serde_json::Value,
-    pub status: serde_json::Value,
+    pub kind: Option<String>,
+    pub status: Option<String>,
     /// A decimal in plain notation: never a float.
     pub amount: Option<String>,
-}
-
-/// A field that ICR documents as text: whatever else it sends counts as nothing said.
-pub fn text(value: &serde_json::Value) -> &str {
-    value.as_str().unwrap_or_default()
 }
 
 impl Event {

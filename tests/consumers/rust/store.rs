@@ -1,6 +1,6 @@
 //! What the consumer keeps.
 
-use super::event::{Event, text};
+use super::event::Event;
 use bigdecimal::BigDecimal;
 use rdkafka::message::Message;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -78,7 +78,7 @@ fn effect(database: &Transaction<'_>, event: &Event) -> Result<(), Box<dyn Error
             .transaction
             .as_ref()
             .ok_or("a transaction event without transaction")?;
-        let status = text(&transaction.status);
+        let status = transaction.status.as_deref().unwrap_or_default();
         if let Some(amount) = transaction
             .amount
             .as_deref()
@@ -100,10 +100,10 @@ fn effect(database: &Transaction<'_>, event: &Event) -> Result<(), Box<dyn Error
             params![
                 event.source,
                 transaction.id,
-                text(&transaction.credit_id),
+                transaction.credit_id.as_deref().unwrap_or_default(),
                 installation.id,
                 organization.id,
-                text(&transaction.kind),
+                transaction.kind.as_deref().unwrap_or_default(),
                 transaction.amount,
                 status,
                 rank,

@@ -4,9 +4,10 @@
 //! record the other must say as well, in both directions; what is left free may change. Whatever is not known to be harmless
 //! counts as breaking: a person then decides.
 //!
-//! Harmless: annotations, another order, a field that need not be there in an object that is open, and one more documented value or
-//! type in an open set (an `anyOf` whose last member takes whatever the others do).
+//! Harmless: annotations, another order, a field that need not be there in an object that is open, and one more known value of an open
+//! set.
 
+use super::generator::open::{KNOWN_PROPERTIES, KNOWN_VALUES};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -35,22 +36,15 @@ pub fn breaking_changes(old: &Value, new: &Value) -> Vec<String> {
     if old.get("$id") != new.get("$id") {
         comparison.tell("", format!("$id was {}, is {}", old["$id"], new["$id"]));
     }
-    comparison.compare("", old, new, Set::Closed);
+    comparison.compare("", old, new);
     comparison.found
-}
-
-/// Whether what is compared is all that is allowed, or what is documented of a set that is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Set {
-    Closed,
-    Open,
 }
 
 struct Comparison<'a> {
     old: &'a Value,
     new: &'a Value,
     /// References that have been followed together: schemas may contain themselves.
-    compared: BTreeSet<(String, String, Set)>,
+    compared: BTreeSet<(String, String)>,
     found: Vec<String>,
 }
 
@@ -105,13 +99,11 @@ impl Comparison<'_> {
         self.found.push(format!("{place}: {}", what.into()));
     }
 
-    fn compare(&mut self, path: &str, old: &Value, new: &Value, set: Set) {
+    fn compare(&mut self, path: &str, old: &Value, new: &Value) {
         let (old_root, new_root) = (self.old, self.new);
         let (old, new) = (resolve(old_root, old), resolve(new_root, new));
         if let (Some(old), Some(new)) = (old.references.last(), new.references.last())
-            && !self
-                .compared
-                .insert(((*old).to_owned(), (*new).to_owned(), set))
+            && !self.compared.insert(((*old).to_owned(), (*new).to_owned()))
         {
             return;
         }
@@ -122,11 +114,16 @@ impl Comparison<'_> {
             (false, true) => return self.tell(path, "was restricted, is anything"),
             (false, false) => {}
         }
-        self.types(path, &old, &new, set);
-        self.values(path, &old, &new, set);
-        self.alternatives(path, &old, &new, set);
-        if old.contains_key("properties") || new.contains_key("properties") {
-            self.objects(path, &old, &new, set);
+        self.types(path, &old, &new);
+        self.values(path, &old, &new);
+        self.known_values(path, &old, &new);
+        self.alternatives(path, &old, &new);
+        let is_object = ["properties", "additionalProperties"];
+        if is_object
+            .iter()
+            .any(|keyword| old.contains_key(*keyword) || new.contains_key(*keyword))
+        {
+            self.objects(path, &old, &new);
         }
         let handled = [
             "type",
@@ -134,6 +131,8 @@ impl Comparison<'_> {
             "enum",
             "oneOf",
             "anyOf",
+            KNOWN_VALUES,
+            KNOWN_PROPERTIES,
             "properties",
             "required",
             "additionalProperties",
@@ -152,7 +151,7 @@ impl Comparison<'_> {
         }
     }
 
-    fn types(&mut self, path: &str, old: &Map<String, Value>, new: &Map<String, Value>, set: Set) {
+    fn types(&mut self, path: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
         let types = |schema: &Map<String, Value>| -> BTreeSet<String> {
             match schema.get("type") {
                 None => BTreeSet::new(),
@@ -164,14 +163,12 @@ impl Comparison<'_> {
         for lost in old.difference(&new) {
             self.tell(path, format!("is no longer of type {lost}"));
         }
-        if set == Set::Closed || old.is_empty() {
-            for gained in new.difference(&old) {
-                self.tell(path, format!("is of type {gained} as well"));
-            }
+        for gained in new.difference(&old) {
+            self.tell(path, format!("is of type {gained} as well"));
         }
     }
 
-    fn values(&mut self, path: &str, old: &Map<String, Value>, new: &Map<String, Value>, set: Set) {
+    fn values(&mut self, path: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
         let (Some(old), Some(new)) = (values(old), values(new)) else {
             if values(old) != values(new) {
                 self.tell(path, "is no longer a list of values, or has become one");
@@ -181,56 +178,39 @@ impl Comparison<'_> {
         for lost in old.difference(&new) {
             self.tell(path, format!("is no longer {lost}"));
         }
-        if set == Set::Closed {
-            for gained in new.difference(&old) {
-                self.tell(path, format!("may be {gained} as well"));
-            }
+        for gained in new.difference(&old) {
+            self.tell(path, format!("may be {gained} as well"));
         }
     }
 
-    fn alternatives(
-        &mut self,
-        path: &str,
-        old: &Map<String, Value>,
-        new: &Map<String, Value>,
-        set: Set,
-    ) {
+    /// More may become known; what is known remains so.
+    fn known_values(&mut self, path: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
+        let known = |schema: &Map<String, Value>| -> Vec<String> {
+            let known = [KNOWN_VALUES, KNOWN_PROPERTIES].map(|keyword| schema.get(keyword));
+            let known = known.into_iter().flatten().filter_map(Value::as_object);
+            known.flat_map(Map::keys).cloned().collect()
+        };
+        let (old, new) = (known(old), known(new));
+        for lost in old.iter().filter(|value| !new.contains(value)) {
+            self.tell(path, format!("no longer knows {lost:?}"));
+        }
+    }
+
+    fn alternatives(&mut self, path: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
         let list = |schema: &Map<String, Value>| -> Vec<Value> {
             let list = schema.get("anyOf").and_then(Value::as_array);
             list.cloned().unwrap_or_default()
         };
-        let (old_list, new_list) = (list(old), list(new));
-        if old_list.len() != new_list.len() {
+        let (old, new) = (list(old), list(new));
+        if old.len() != new.len() {
             return self.tell(path, "has more or fewer alternatives than it had");
         }
-        let (was_open, is_open) = (is_open(self.old, &old_list), is_open(self.new, &new_list));
-        if was_open != is_open {
-            let what = if is_open {
-                "was closed, is open"
-            } else {
-                "was open, is closed"
-            };
-            return self.tell(path, what);
-        }
-        let last = old_list.len().saturating_sub(1);
-        for (index, (old, new)) in old_list.iter().zip(&new_list).enumerate() {
-            // The last member of an open set says what is allowed; the others say what is documented.
-            let set = match (was_open, index == last) {
-                (true, false) => Set::Open,
-                (true, true) => Set::Closed,
-                (false, _) => set,
-            };
-            self.compare(path, old, new, set);
+        for (old, new) in old.iter().zip(&new) {
+            self.compare(path, old, new);
         }
     }
 
-    fn objects(
-        &mut self,
-        path: &str,
-        old: &Map<String, Value>,
-        new: &Map<String, Value>,
-        set: Set,
-    ) {
+    fn objects(&mut self, path: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
         let empty = Map::new();
         let properties = |schema: &Map<String, Value>| {
             let found = schema.get("properties").and_then(Value::as_object);
@@ -262,7 +242,7 @@ impl Comparison<'_> {
         for (name, schema) in &old_properties {
             let path = format!("{path}/{name}");
             match new_properties.get(name) {
-                Some(new) => self.compare(&path, schema, new, set),
+                Some(new) => self.compare(&path, schema, new),
                 None => self.tell(&path, "is gone"),
             }
         }
@@ -270,10 +250,10 @@ impl Comparison<'_> {
             let anything_could_stand_there = resolve(self.old, &old_further).keywords.is_empty();
             if !old_properties.contains_key(name) && !anything_could_stand_there {
                 // Those of before were allowed to have it, in the form of any further field.
-                self.compare(&format!("{path}/{name}"), &old_further, schema, set);
+                self.compare(&format!("{path}/{name}"), &old_further, schema);
             }
         }
-        self.compare(&format!("{path}/*"), &old_further, &new_further, set);
+        self.compare(&format!("{path}/*"), &old_further, &new_further);
     }
 }
 
@@ -292,25 +272,6 @@ fn values(schema: &Map<String, Value>) -> Option<BTreeSet<String>> {
             .map(|one| text(one.get("const").expect("oneOf is used for constants alone")))
             .collect(),
     )
-}
-
-/// Whether the last member takes whatever the others do: it takes anything, or each of their values.
-fn is_open(root: &Value, alternatives: &[Value]) -> bool {
-    let Some((last, others)) = alternatives.split_last() else {
-        return false;
-    };
-    if resolve(root, last).keywords.is_empty() {
-        return true;
-    }
-    let validator = super::validator(&Value::Object(resolve(root, last).keywords));
-    others.iter().all(|one| {
-        values(&resolve(root, one).keywords).is_some_and(|values| {
-            let mut values = values
-                .iter()
-                .map(|text| serde_json::from_str(text).unwrap());
-            values.all(|value: Value| validator.is_valid(&value))
-        })
-    })
 }
 
 /// A keyword's value without annotations, at any level.
@@ -341,25 +302,26 @@ mod tests {
                 "note": {"type": "string"},
                 "version": {"type": "string", "const": "1.0"},
                 "level": {"enum": ["low", "high"]},
-                "status": {"anyOf": [
-                    {"anyOf": [
-                        {"oneOf": [{"const": "open"}, {"const": "done"}]},
-                        {"type": "null"},
-                    ]},
-                    {"$ref": "#/$defs/Anything"},
-                ]},
-                "event": {"anyOf": [
-                    {"oneOf": [{"const": "a"}, {"const": "b"}]},
-                    {"type": "string", "pattern": "^[a-z]+$"},
-                ]},
-                "name": {"anyOf": [{"type": ["string", "null"]}, {}]},
+                "status": {"type": ["string", "null"], "x-known-values": {"open": "Open.", "done": "Done."}},
+                "event": {"type": "string", "pattern": "^[a-z]+$", "x-known-values": {"a": "A."}},
+                "rights": {
+                    "type": "object",
+                    "properties": {"read": {"type": "string", "x-known-values": {"all": "All."}}},
+                    "additionalProperties": {"type": "string"},
+                },
+                "limits": {
+                    "type": "object",
+                    "x-known-properties": {"day": "A day's."},
+                    "additionalProperties": {"type": "string"},
+                },
+                "owner": {"anyOf": [{"$ref": "#/$defs/Owner"}, {"type": "null"}]},
                 "part": {"$ref": "#/$defs/Part"},
             },
             "required": ["id", "amount", "part"],
             "additionalProperties": true,
             "allOf": [{"if": {"properties": {"event": {"const": "a"}}}, "then": {"required": ["note"]}}],
             "$defs": {
-                "Anything": {"description": "anything"},
+                "Owner": {"type": "object", "properties": {"name": {"type": "string"}}},
                 "Part": {
                     "type": "object",
                     "properties": {"id": {"type": "string"}, "parts": {"type": "array", "items": {"$ref": "#/$defs/Part"}}},
@@ -404,19 +366,27 @@ mod tests {
             ("/properties/id/examples", Some(json!(["x"]))),
             ("/title", Some(json!("Title"))),
             ("/allOf/0/description", Some(json!("better words"))),
-            ("/$defs/Anything/description", Some(json!("whatever"))),
+            ("/$defs/Owner/description", Some(json!("whose it is"))),
             ("/$defs/Further", Some(json!({"type": "string"}))),
             (
-                "/properties/status/anyOf/0/anyOf/0/oneOf/-",
-                Some(json!({"const": "paused"})),
+                "/properties/status/x-known-values/paused",
+                Some(json!("Paused.")),
             ),
             (
-                "/properties/event/anyOf/0/oneOf/-",
-                Some(json!({"const": "c"})),
+                "/properties/status/x-known-values/open",
+                Some(json!("Better words.")),
             ),
             (
-                "/properties/name/anyOf/0/type",
-                Some(json!(["string", "null", "object"])),
+                "/properties/limits/x-known-properties/hour",
+                Some(json!("An hour's.")),
+            ),
+            (
+                "/properties/note/x-known-values",
+                Some(json!({"hello": "A greeting."})),
+            ),
+            (
+                "/properties/rights/properties/write",
+                Some(json!({"type": "string", "x-known-values": {"all": "All."}})),
             ),
             ("/properties/amount/type", Some(json!(["null", "string"]))),
             ("/required", Some(json!(["part", "amount", "id"]))),
@@ -514,44 +484,74 @@ mod tests {
                 "/*: was anything, is restricted",
             ),
             (
-                "/properties/status/anyOf/0/anyOf/0/oneOf/1",
+                "/properties/status/x-known-values/done",
                 None,
-                "/status: is no longer \"done\"",
+                "/status: no longer knows \"done\"",
             ),
             (
-                "/properties/status/anyOf/0/anyOf/1/type",
-                Some(json!("number")),
+                "/properties/status/x-known-values",
+                None,
+                "/status: no longer knows \"open\"",
+            ),
+            (
+                "/properties/status/type",
+                Some(json!("string")),
                 "/status: is no longer of type \"null\"",
             ),
             (
-                "/properties/status/anyOf/1",
-                None,
-                "/status: has more or fewer alternatives than it had",
+                "/properties/status",
+                Some(json!({"enum": ["open", "done", null]})),
+                "/status: is no longer of type \"string\"",
             ),
             (
-                "/properties/status/anyOf/1",
-                Some(json!({"type": "string"})),
-                "/status: was open, is closed",
+                "/properties/status",
+                Some(json!({"anyOf": [{"type": ["string", "null"]}, {}]})),
+                "/status: is no longer of type \"string\"",
             ),
             (
-                "/properties/event/anyOf/0/oneOf/0",
-                None,
-                "/event: is no longer \"a\"",
-            ),
-            (
-                "/properties/event/anyOf/1/pattern",
+                "/properties/event/pattern",
                 Some(json!("^[a-z]{1,9}$")),
                 "/event: pattern was \"^[a-z]+$\", is \"^[a-z]{1,9}$\"",
             ),
             (
-                "/properties/event/anyOf/0/oneOf/-",
-                Some(json!({"const": "Not lower case"})),
-                "/event: was open, is closed",
+                "/properties/event/enum",
+                Some(json!(["a"])),
+                "/event: is no longer a list of values, or has become one",
             ),
             (
-                "/properties/name/anyOf/0/type",
+                "/properties/rights/additionalProperties",
+                Some(json!({})),
+                "/rights/*: was restricted, is anything",
+            ),
+            (
+                "/properties/rights/properties/write",
+                Some(json!({"type": "number"})),
+                "/rights/write: is no longer of type \"string\"",
+            ),
+            (
+                "/properties/limits/x-known-properties/day",
+                None,
+                "/limits: no longer knows \"day\"",
+            ),
+            (
+                "/properties/limits/additionalProperties/type",
+                Some(json!(["string", "number"])),
+                "/limits/*: is of type \"number\" as well",
+            ),
+            (
+                "/properties/owner/anyOf/1",
+                None,
+                "/owner: has more or fewer alternatives than it had",
+            ),
+            (
+                "/properties/owner/anyOf/1/type",
                 Some(json!("string")),
-                "/name: is no longer of type \"null\"",
+                "/owner: is no longer of type \"null\"",
+            ),
+            (
+                "/$defs/Owner/properties/name/type",
+                Some(json!("number")),
+                "/owner/name: is no longer of type \"string\"",
             ),
             (
                 "/allOf/0/then/required/-",

@@ -1,18 +1,19 @@
 //! Kafka Connect's own form of a schema, for `value.converter.schema.content` of its JsonConverter: made from the JSON Schemas.
 //!
-//! Everything but the outermost object is optional, and types are those that are documented: Connect has no open sets.
+//! Everything but the outermost object is optional.
 
 use super::documents::assert_current;
+use super::generator::open::KNOWN_PROPERTIES;
 use super::generator::schema::{SchemaDocument, pretty};
 use serde_json::{Value, json};
 
-/// A schema as Connect has it; `None` where nothing is documented.
+/// A schema as Connect has it; `None` where it has none for it.
 fn connect(root: &Value, schema: &Value) -> Option<Value> {
     if let Some(reference) = schema["$ref"].as_str() {
         return connect(root, root.pointer(&reference[1..]).unwrap());
     }
     if let Some(alternatives) = schema["anyOf"].as_array() {
-        // What is documented stands before null and before anything else.
+        // An object or null.
         return connect(root, &alternatives[0]);
     }
     if let Some(properties) = schema["properties"].as_object() {
@@ -27,8 +28,18 @@ fn connect(root: &Value, schema: &Value) -> Option<Value> {
             .collect();
         return Some(json!({"type": "struct", "fields": fields}));
     }
-    let is_text = schema.get("oneOf").is_some()
-        || schema["type"] == "string"
+    if let Some(known) = schema[KNOWN_PROPERTIES].as_object() {
+        // Connect's transforms take no maps apart.
+        let entry = |name: &String| {
+            let mut field = connect(root, &schema["additionalProperties"])?;
+            field["optional"] = json!(true);
+            field["field"] = json!(name);
+            Some(field)
+        };
+        let fields: Vec<Value> = known.keys().filter_map(entry).collect();
+        return Some(json!({"type": "struct", "fields": fields}));
+    }
+    let is_text = schema["type"] == "string"
         || schema["type"]
             .as_array()
             .is_some_and(|types| types.contains(&json!("string")));

@@ -1,14 +1,16 @@
 //! The documents are what the types say, and say it well. `UPDATE_CONTRACT=1 cargo test contract` writes the files.
 
 use super::generator::asyncapi;
+use super::generator::open::{KNOWN_PROPERTIES, KNOWN_VALUES};
 use super::generator::reasons::KnownReason;
-use super::generator::schema::SCHEMAS;
-use super::{folder, validator};
+use super::generator::schema::{SCHEMAS, SchemaDocument};
+use super::{Form, folder, validator};
 use crate::support::golden::{Found, cases};
 use icr_domain::cloudevent::{EVENT_SCHEMA, QUARANTINE_SCHEMA};
 use icr_domain::event::EventKind;
 use icr_domain::reasons::QuarantineReason;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Compares a text with its file in the folder of the contract, or writes the file.
@@ -122,6 +124,17 @@ fn subschemas<'a>(schema: &'a Value, path: &str, found: &mut Vec<(String, &'a Va
     for (keyword, value) in object {
         let path = format!("{path}/{keyword}");
         match keyword.as_str() {
+            // Described together.
+            KNOWN_PROPERTIES => {
+                let known = value.as_object().unwrap().values();
+                assert!(known.clone().count() > 0);
+                for meaning in known {
+                    assert!(
+                        meaning.as_str().is_some_and(|text| text.len() > 5),
+                        "{path}"
+                    );
+                }
+            }
             "properties" | "$defs" => {
                 for (name, schema) in value.as_object().unwrap() {
                     subschemas(schema, &format!("{path}/{name}"), found);
@@ -164,9 +177,7 @@ fn every_field_is_described_and_has_examples_that_are_valid() {
                 examples += 1;
                 assert!(validator.is_valid(example), "{path}: {example}");
             }
-            let text = part.to_string();
-            let is_object = text.contains("#/$defs/") && !text.contains("#/$defs/Anything")
-                || path.ends_with("/permissions");
+            let is_object = part.to_string().contains("#/$defs/");
             let has_one_value = part.get("const").is_some() || path.ends_with("icr_signed_data");
             assert!(
                 part.get("examples").is_some() || is_object || has_one_value,
@@ -177,13 +188,16 @@ fn every_field_is_described_and_has_examples_that_are_valid() {
     assert!(described > 80 && examples > 80, "{described}, {examples}");
 }
 
-/// The values that an open set documents.
+/// The values that an open set documents: with their meaning, and first among the examples.
 fn documented(schema: &Value) -> Vec<&str> {
-    let known = schema["anyOf"][0]["oneOf"].as_array().unwrap();
-    known
-        .iter()
-        .map(|one| one["const"].as_str().unwrap())
-        .collect()
+    let known = schema[KNOWN_VALUES].as_object().unwrap();
+    let examples = schema["examples"].as_array().unwrap();
+    for (known, example) in known.iter().zip(examples) {
+        assert_eq!(known.0, example);
+        assert!(known.1.as_str().is_some_and(|text| text.len() > 5));
+    }
+    assert!(examples.len() >= known.len());
+    known.keys().map(String::as_str).collect()
 }
 
 #[test]
@@ -198,9 +212,117 @@ fn the_schemas_document_the_vocabularies_of_the_code() {
     let reasons: Vec<_> = QuarantineReason::ALL.iter().map(|it| it.name()).collect();
     let documented_reasons = &headers["properties"]["ce_reason"];
     assert_eq!(documented(documented_reasons), reasons);
-    let sentences = documented_reasons["anyOf"][0]["oneOf"].as_array().unwrap();
-    for (reason, schema) in QuarantineReason::ALL.iter().zip(sentences) {
+    for reason in QuarantineReason::ALL {
         assert_eq!(json!(KnownReason::from(*reason)), reason.name());
-        assert_eq!(schema["description"], reason.meaning());
+        let sentence = &documented_reasons[KNOWN_VALUES][reason.name()];
+        assert_eq!(sentence, reason.meaning());
+    }
+}
+
+/// What a schema says of each of its fields and definitions, in one dialect.
+fn in_one_dialect(schema: &Value) -> Value {
+    let text = schema.to_string();
+    let mut schema: Value =
+        serde_json::from_str(&text.replace("#/$defs/", "#/components/schemas/")).unwrap();
+    fn unwrap_references(schema: &mut Value) {
+        // Draft 07 ignores what stands beside a reference.
+        let wrapped = schema["allOf"].as_array().filter(|list| list.len() == 1);
+        let wrapped = wrapped.and_then(|list| list[0].get("$ref").cloned());
+        if let (Some(reference), Some(object)) = (wrapped, schema.as_object_mut()) {
+            object.shift_remove("allOf");
+            object.insert("$ref".to_owned(), reference);
+        }
+        match schema {
+            Value::Object(object) => object.values_mut().for_each(unwrap_references),
+            Value::Array(list) => list.iter_mut().for_each(unwrap_references),
+            _ => {}
+        }
+    }
+    unwrap_references(&mut schema);
+    let object = schema.as_object_mut().unwrap();
+    for keyword in ["$schema", "$id", "$defs"] {
+        object.shift_remove(keyword);
+    }
+    schema
+}
+
+#[test]
+fn the_asyncapi_document_has_the_very_schemas_of_the_files() {
+    let document = asyncapi::document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let mut compared = BTreeSet::new();
+    for (form, part) in Form::ALL
+        .into_iter()
+        .flat_map(|form| [(form, "headers"), (form, "payload")])
+    {
+        let (headers, payload) = form.schemas();
+        let file = if part == "headers" { headers } else { payload };
+        let by_file = SchemaDocument::named(file).unwrap().schema();
+        let reference = &document["components"]["messages"][form.message()][part]["$ref"];
+        let name = reference.as_str().unwrap().rsplit('/').next().unwrap();
+        assert_eq!(
+            in_one_dialect(&schemas[name]),
+            in_one_dialect(&by_file),
+            "{file}"
+        );
+        compared.insert(name.to_owned());
+        for (name, definition) in by_file["$defs"].as_object().into_iter().flatten() {
+            assert_eq!(
+                in_one_dialect(&schemas[name]),
+                in_one_dialect(definition),
+                "{name}"
+            );
+            compared.insert(name.to_owned());
+        }
+    }
+    let all: BTreeSet<String> = schemas.keys().cloned().collect();
+    assert_eq!(compared, all);
+}
+
+/// Whether a schema leaves the type of what it describes open, or allows several.
+fn is_untyped(schema: &Value) -> bool {
+    if schema.get("$ref").is_some() {
+        return false;
+    }
+    if let Some(alternatives) = schema["anyOf"].as_array() {
+        let mut alternatives = alternatives.iter();
+        let something = alternatives.next().is_none_or(is_untyped);
+        return something || alternatives.any(|one| one != &json!({"type": "null"}));
+    }
+    let types = match &schema["type"] {
+        Value::Array(types) => types.clone(),
+        one => vec![one.clone()],
+    };
+    let types: Vec<_> = types.iter().filter(|one| **one != "null").collect();
+    types != ["string"]
+        || ["enum", "oneOf", "allOf"]
+            .iter()
+            .any(|keyword| schema.get(*keyword).is_some())
+}
+
+#[test]
+fn every_named_field_has_one_type() {
+    let mut seen = 0;
+    for document in SCHEMAS {
+        let mut all = Vec::new();
+        let schema = document.schema();
+        subschemas(&schema, document.name, &mut all);
+        for (path, part) in all {
+            let is_property = path.rsplit('/').nth(1) == Some("properties");
+            if is_property && !path.contains("/allOf/") {
+                assert!(!is_untyped(part), "{path}: {part}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 80, "{seen}");
+    for open in [
+        json!({}),
+        json!({"description": "anything"}),
+        json!({"type": ["string", "number"]}),
+        json!({"anyOf": [{"type": ["string", "null"]}, {}]}),
+        json!({"type": "string", "enum": ["a"]}),
+    ] {
+        assert!(is_untyped(&open), "{open}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::documents::assert_current;
 use super::generator::asyncapi;
+use super::generator::open::{KNOWN_PROPERTIES, KNOWN_VALUES};
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -43,8 +44,6 @@ struct Kind {
     values: Vec<(String, String)>,
     /// The object behind it, if it is one.
     object: Option<Value>,
-    /// More than what is documented may come: `Some(true)` anything, `Some(false)` other values of that type.
-    open: Option<bool>,
     constant: Option<String>,
 }
 
@@ -60,33 +59,19 @@ impl Reference<'_> {
             }
             _ => {}
         }
-        if schema.get("properties").is_some() {
+        if schema.get("properties").is_some() || schema.get(KNOWN_PROPERTIES).is_some() {
             kind.object = Some(schema.clone());
         }
         kind.constant = schema.get("const").map(ToString::to_string);
-        for one in schema["oneOf"].as_array().into_iter().flatten() {
-            let meaning = one["description"].as_str().unwrap_or_default();
+        for (value, meaning) in schema[KNOWN_VALUES].as_object().into_iter().flatten() {
+            let meaning = meaning.as_str().unwrap_or_default();
             kind.values
-                .push((one["const"].to_string(), meaning.to_owned()));
-            if kind.types.is_empty() {
-                kind.types.push("string".to_owned());
-            }
+                .push((Value::from(value.as_str()).to_string(), meaning.to_owned()));
         }
-        let alternatives = schema["anyOf"]
-            .as_array()
-            .map_or([].as_slice(), Vec::as_slice);
-        for (index, one) in alternatives.iter().enumerate() {
+        for one in schema["anyOf"].as_array().into_iter().flatten() {
             let part = self.kind(one);
-            let last = index > 0 && index + 1 == alternatives.len();
-            if last && part.types.is_empty() {
-                kind.open = Some(true);
-            } else if last && part.types == ["string"] && !kind.values.is_empty() {
-                kind.open = Some(false);
-            } else {
-                kind.types.extend(part.types);
-                kind.values.extend(part.values);
-                kind.object = kind.object.or(part.object);
-            }
+            kind.types.extend(part.types);
+            kind.object = kind.object.or(part.object);
         }
         kind
     }
@@ -94,17 +79,24 @@ impl Reference<'_> {
     fn rows(&self, prefix: &str, schema: &Value, rows: &mut Vec<Row>) {
         let required = schema["required"].as_array().cloned().unwrap_or_default();
         let mut shown = Vec::new();
-        for (name, property) in schema["properties"].as_object().unwrap() {
+        // The entries of a map are described together.
+        let entry = |(name, meaning): (&String, &Value)| {
+            let mut entry = schema["additionalProperties"].clone();
+            entry["description"] = meaning.clone();
+            (name.clone(), entry)
+        };
+        let known = schema[KNOWN_PROPERTIES].as_object().into_iter().flatten();
+        let named = schema["properties"].as_object().into_iter().flatten();
+        let named = named.map(|(name, property)| (name.clone(), property.clone()));
+        for (name, property) in &named.chain(known.map(entry)).collect::<Vec<_>>() {
             let kind = self.kind(property);
             let mut text = match &kind.constant {
                 Some(constant) => format!("`{constant}`"),
                 None => kind.types.join(" or "),
             };
-            text += match kind.open {
-                Some(true) => " *",
-                Some(false) => " †",
-                None => "",
-            };
+            if !kind.values.is_empty() {
+                text += " †";
+            }
             if !required.contains(&Value::from(name.as_str())) {
                 text += ", if present";
             }
@@ -116,12 +108,17 @@ impl Reference<'_> {
                     write!(meaning, "<br>`{value}`: {}", cell(about)).unwrap();
                 }
             }
-            shown = kind.values;
             let examples = property["examples"].as_array().into_iter().flatten();
-            let examples: Vec<String> = examples.map(|example| format!("`{example}`")).collect();
+            let known = |text: &String| kind.values.iter().any(|(value, _)| value == text);
+            let examples: Vec<String> = examples
+                .map(Value::to_string)
+                .filter(|text| !known(text))
+                .map(|example| format!("`{example}`"))
+                .collect();
             if !examples.is_empty() {
                 write!(meaning, "<br>For example {}", examples.join(", ")).unwrap();
             }
+            shown = kind.values;
             let field = format!("{prefix}{name}");
             rows.push(Row {
                 field: field.clone(),
@@ -257,9 +254,9 @@ fn page(document: &Value) -> String {
         reference.channel(channel);
     }
     reference.text += "## How to read the tables\n\n\
-        A field that is not marked \"if present\" is always there. `*` marks a type that is ICR's choice: it is what ICR documents, and \
-        whatever else it sends passes through unchanged. `†` marks a type of which further values are to be expected. Any object may have \
-        further fields.\n\n";
+        A field that is not marked \"if present\" is always there, and every field is of its type. `†` marks an open set: the values that are \
+        known today are listed, and others are to be expected. Any object may have further fields, of any type; those of \
+        `permissions` are strings.\n\n";
     for message in document["components"]["messages"]
         .as_object()
         .unwrap()
@@ -281,8 +278,10 @@ fn the_reference_names_every_field_header_and_documented_value() {
     let page = page(&asyncapi::document());
     for word in [
         "| `transaction.amount` | string or null |",
-        "| `transaction.status` | string or null * |",
-        "| `installation.permissions.organization_info` | string *, if present |",
+        "| `transaction.status` | string or null † |",
+        "| `transaction.createdAt` | string or null |",
+        "| `installation.permissions` | object or null |",
+        "| `installation.permissions.organization_info` | string †, if present |",
         "| `event` | string † |",
         "| `ce_dataschema` | `\"urn:icr-bridge:event:1\"` |",
         "| `ce_subject` | string, if present |",

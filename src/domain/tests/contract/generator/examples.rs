@@ -23,7 +23,7 @@ macro_rules! golden {
 }
 
 /// Event records in binary mode.
-pub const EVENTS: [Example; 8] = golden![
+pub const EVENTS: [Example; 10] = golden![
     "matrix_installed": "The app was installed.",
     "matrix_warehouseTransaction_pending_queue_transfer": "A transaction waits in the queue.",
     "matrix_organizationTransaction_processed_retire": "Credits were retired.",
@@ -31,6 +31,8 @@ pub const EVENTS: [Example; 8] = golden![
     "event_unknown": "An event that is not known yet.",
     "status_type_permission_unknown": "A status, a type and a permission that are not known yet.",
     "amount_tiny": "The smallest amount.",
+    "texts_from_numbers_and_booleans": "ICR sent numbers and booleans where strings belong.",
+    "texts_that_do_not_fit": "ICR sent objects and arrays where strings belong.",
     "doc_example_installed.replay": "Published again because an operator asked for it, by an instance with a name.",
 ];
 

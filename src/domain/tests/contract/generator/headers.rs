@@ -7,9 +7,9 @@ use super::attributes::{
     StructuredContentType, Subject, Time,
 };
 use super::event::Further;
-use super::open::Open;
+use super::open;
 use super::reasons::KnownReason;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
 /// Headers of an event record in binary mode, which is the default: the CloudEvents attributes, each with the prefix `ce_`. Headers may
@@ -83,15 +83,24 @@ pub struct QuarantineHeaders {
     #[schemars(with = "Replay")]
     pub ce_replay: Option<Replay>,
     /// Why the delivery could not be understood, or its event record not be published. Reasons may be added.
-    ///
-    /// Examples: `"payload_not_json"`, `"amount_out_of_range"`
-    pub ce_reason: Open<KnownReason, FurtherReason>,
+    pub ce_reason: Reason,
     pub icr_signature: SignatureHex,
     #[serde(flatten)]
     pub further: Further,
 }
 
-/// A reason that was added.
+/// Why a delivery was quarantined: one of the bridge's own words, of which there may be more in a later version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub struct FurtherReason(#[schemars(regex(pattern = r"^[a-z_]{1,64}$"))] pub String);
+#[schemars(inline, transform = Self::document)]
+pub struct Reason(#[schemars(regex(pattern = r"^[a-z_]{1,64}$"))] pub String);
+
+impl Reason {
+    fn document(schema: &mut Schema) {
+        let known = schema_for!(KnownReason);
+        let reasons = known.get("oneOf").and_then(|all| all.as_array()).into_iter().flatten();
+        open::document(
+            schema,
+            reasons.filter_map(|one| Some((one["const"].as_str()?, one["description"].as_str()?))),
+        );
+    }
+}

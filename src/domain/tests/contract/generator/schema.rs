@@ -1,10 +1,12 @@
 //! JSON Schemas (draft 2020-12) of everything that stands in a record, made from the types beside this file.
 //!
-//! Descriptions are the types' doc comments; a line `Examples:` in one, with JSON texts in backquotes, becomes the keyword `examples`.
+//! Descriptions are the types' doc comments; a line `Examples:` in one, with JSON texts in backquotes, becomes the keyword `examples`,
+//! behind the known values of an open set.
 //! A schema describes what is written, so nothing that the bridge publishes fails it.
 
 use super::event::Event;
 use super::headers::{EventHeaders, QuarantineHeaders, StructuredEventHeaders};
+use super::open::{KNOWN_PROPERTIES, KNOWN_VALUES};
 use super::quarantine::QuarantinedBody;
 use super::structured::StructuredEvent;
 use icr_domain::cloudevent::{EVENT_SCHEMA, QUARANTINE_SCHEMA};
@@ -98,6 +100,8 @@ impl Transform for Annotations {
                 None => description.push(line),
             }
         }
+        let known = schema.get("examples").and_then(Value::as_array);
+        examples.splice(..0, known.cloned().unwrap_or_default());
         schema.insert("description".to_owned(), description.join("\n\n").into());
         if !examples.is_empty() {
             schema.insert("examples".to_owned(), Value::Array(examples));
@@ -106,7 +110,7 @@ impl Transform for Annotations {
 }
 
 /// The order in which a reader wants a schema's keywords; others come last, as they were.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "$schema",
     "$id",
     "title",
@@ -120,14 +124,15 @@ const ORDER: [&str; 23] = [
     "minLength",
     "maxLength",
     "examples",
+    KNOWN_VALUES,
+    KNOWN_PROPERTIES,
     "properties",
     "required",
     "additionalProperties",
     "anyOf",
     "oneOf",
     "allOf",
-    "if",
-    "then",
+    "not",
     "$defs",
     "definitions",
 ];
