@@ -3,7 +3,7 @@ use super::in_flight::{Done, Entry, Standing};
 use super::kafka::{NotTaken, now};
 use super::line::{Carry, IDLE_TICK, Line, Rest, TICK};
 use super::prepare::{Prepared, Verdict, prepare};
-use super::verdict::{Class, FailureReason};
+use super::verdict::{Class, FailureReason, classify};
 use crate::domain::outcome::{HeldReason, Outcome};
 use crate::domain::record::{Occasion, Record};
 use crate::journal::Sequence;
@@ -37,20 +37,27 @@ impl Line {
                 let occasion = Occasion {
                     sequence,
                     // Of this moment: the reader may have waited for what was accepted only then.
-                    now: self.clock.latest(now()),
+                    now: now(),
                     replay: false,
                 };
                 match prepare(stored.body, occasion, verdict, &self.settings.record) {
                     Prepared::Send {
-                        record,
+                        mut record,
                         accepted_at,
-                    } => self.hand_over(Carry {
-                        sequence,
-                        record,
-                        accepted_at,
-                        again,
-                        not_before: None,
-                    }),
+                    } => {
+                        if self.is_passed_over(sequence, &record) {
+                            return Rest::No;
+                        }
+                        let wanted = record.timestamp;
+                        record.timestamp = self.stamps.stamp(&record.topic, wanted, occasion.now);
+                        self.hand_over(Carry {
+                            sequence,
+                            record,
+                            accepted_at,
+                            again,
+                            not_before: None,
+                        })
+                    }
                     Prepared::Hold { reason, detail } => {
                         self.encoded.clear();
                         Outcome::Held { reason }.encode(&mut self.encoded);
@@ -179,6 +186,7 @@ impl Line {
                     again: carry.again,
                 };
                 self.window.send(carry.sequence, entry);
+                self.is_under_way(carry);
                 Rest::No
             }
             Err(NotTaken::Full) => {
@@ -186,19 +194,20 @@ impl Line {
                 Rest::Inbox(TICK)
             }
             Err(NotTaken::Refused(code)) => {
-                match self.class_of(code, carry.record.timestamp) {
+                match classify(code) {
                     // The client measured this one record: no batch is involved.
                     Class::Record(reason) => {
                         let verdict = Verdict::on(carry.record.quarantined, reason);
                         self.pronounce(carry.sequence, verdict, &carry.record.topic);
                         self.read_again(carry.sequence);
                     }
+                    Class::Failure(FailureReason::Fatal) => {
+                        self.gave_up(&carry.record.topic, code);
+                    }
                     Class::Failure(reason) => {
                         self.trouble_with(reason, &carry.record.topic, code);
                     }
-                    Class::Bystander | Class::Purged => {
-                        self.trouble_with(FailureReason::Other, &carry.record.topic, code);
-                    }
+                    _ => self.trouble_with(FailureReason::Other, &carry.record.topic, code),
                 }
                 Rest::No
             }
@@ -229,6 +238,6 @@ impl Line {
 }
 
 /// What a record takes of the producer's memory: its bytes, headers at their usual size, and librdkafka's own book-keeping.
-fn weight(record: &Record) -> usize {
+pub(super) fn weight(record: &Record) -> usize {
     record.value.len() + record.key.as_ref().map_or(0, Vec::len) + 512
 }

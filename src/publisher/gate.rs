@@ -3,11 +3,11 @@
 //! librdkafka would report a missing topic only after 30 s, a topic deleted under it not at all, and brokers that cannot be
 //! reached never (its records wait for ever, as they should). So the publisher asks for itself: before the first record of a
 //! topic, and when nothing was reported for a while though records are in flight.
+use super::health::Health;
 use super::kafka::{Client, Probe};
 use super::line::{Carry, Line, Rest, still};
 use super::prepare::Verdict;
 use super::recovery::Trouble;
-use super::topics;
 use super::verdict::FailureReason;
 use std::time::{Duration, Instant};
 
@@ -107,13 +107,17 @@ impl Line {
             return Probe::Unusable(FailureReason::NoBroker, String::new());
         };
         let mut probe = client.probe(topic, self.probe_patience);
-        if matches!(probe, Probe::Unusable(FailureReason::UnknownTopic, _))
+        let missing = matches!(probe, Probe::Unusable(FailureReason::UnknownTopic, _));
+        let spreading = missing && self.created.is_spreading(topic);
+        if missing
+            && !spreading
             && let Some(creation) = self.settings.kafka.creation()
         {
-            probe = match topics::create(&self.surroundings, creation, topic) {
+            probe = match client.create(topic, creation) {
                 Ok(()) => {
                     tracing::info!(topic, "created topic {topic}");
-                    // The brokers tell each other of it in their own time; the next question sees it.
+                    self.created.note(topic);
+                    // The brokers tell each other of it in their own time; the next question may see it.
                     client.probe(topic, self.probe_patience)
                 }
                 Err(words) => Probe::Unusable(
@@ -144,7 +148,9 @@ impl Line {
                 let connecting =
                     matches!(reason, FailureReason::NoBroker | FailureReason::TimedOut)
                         && since.elapsed() < grace;
-                if !connecting {
+                let spreading =
+                    *reason == FailureReason::UnknownTopic && self.created.is_spreading(topic);
+                if !connecting && !spreading {
                     let (reason, words) = (*reason, words.clone());
                     self.report_failure(reason, &format!("topic {topic}"), &words);
                 }
@@ -183,7 +189,8 @@ impl Line {
             }
         }
         let in_flight = self.window.sent();
-        if let Some(words) = self.client.as_ref().and_then(Client::not_as_advertised) {
+        let health = self.client.as_ref().map(Client::health);
+        if let Some(words) = health.and_then(Health::not_as_advertised) {
             self.report_failure(FailureReason::NoBroker, "brokers", &words);
             return;
         }
@@ -198,9 +205,13 @@ impl Line {
             return;
         }
         self.unexplained += 1;
-        let words = format!(
-            "{in_flight} records wait without any report, though brokers and topics look well"
-        );
+        let health = self.client.as_ref().map(Client::health);
+        let words = match health.and_then(Health::producer_id) {
+            Some(words) => format!("{in_flight} records wait without any report: {words}"),
+            None => format!(
+                "{in_flight} records wait without any report, though brokers and topics look well"
+            ),
+        };
         self.report_failure(FailureReason::Stalled, "the topic", &words);
         if self.unexplained >= UNEXPLAINED_CHECKS {
             self.unexplained = 0;

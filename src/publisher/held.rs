@@ -138,6 +138,7 @@ impl Attempt {
             if let Probe::Unusable(..) = client.probe(&record.topic, Duration::from_secs(2)) {
                 return;
             }
+            let (hang_ups, _) = client.health().hang_ups();
             let Some(report) = self.offer(&client, sequence, &record) else {
                 return;
             };
@@ -172,8 +173,17 @@ impl Attempt {
                         record.topic
                     );
                 }
-                Err(code) if matches!(classify(code, u64::MAX), Class::Record(_)) => {}
-                Err(_) => return,
+                Err(code) => match classify(code) {
+                    Class::Record(_) => {}
+                    Class::Compression => {
+                        // The next attempt goes with another codec.
+                        let _ = self.surroundings.compression.refused();
+                        return;
+                    }
+                    // It alone may make the broker hang up, which must not stop the others.
+                    _ if client.health().hang_ups().0 > hang_ups => {}
+                    _ => return,
+                },
             }
         }
     }
@@ -230,6 +240,7 @@ impl Attempt {
                     sequence,
                     at: now(),
                     result: Err(code),
+                    broker: -1,
                 });
             }
         }

@@ -127,6 +127,16 @@ impl InFlight {
         self.sent
     }
 
+    /// The last delivery that is with the producer, and what all that are weigh.
+    pub fn extent(&self) -> (Sequence, usize) {
+        let sent = |slot: &&Slot| matches!(slot.state, State::Sent(_));
+        let last = self.slots.iter().rev().find(sent);
+        (
+            last.map_or(self.progress.sequence, |slot| slot.last),
+            self.bytes,
+        )
+    }
+
     /// Whether nothing above the cursor is known.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()

@@ -3,11 +3,11 @@
 //! The thread waits for two things at once: records from the journal and reports from Kafka. It sleeps either here (it may not
 //! read on) or in the journal's reader (it has nothing to read); whoever brings news wakes it where it sleeps. News that comes
 //! while it is awake costs one uncontended lock and no wake.
+use super::code::Code;
 use crate::domain::delivery::Millis;
 use crate::journal::Sequence;
 use crate::journal::reader::Waker;
 use parking_lot::{Condvar, Mutex};
-use rdkafka::types::RDKafkaErrorCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -21,7 +21,9 @@ pub struct Report {
     /// When the report came.
     pub at: Millis,
     /// Partition and offset, or why not.
-    pub result: Result<(i32, i64), RDKafkaErrorCode>,
+    pub result: Result<(i32, i64), Code>,
+    /// The broker that was asked; negative where none was.
+    pub broker: i32,
 }
 
 enum Asleep {
@@ -137,6 +139,7 @@ mod tests {
                     sequence,
                     at: Millis(0),
                     result: Ok((0, 0)),
+                    broker: 0,
                 });
             }
         });

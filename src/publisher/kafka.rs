@@ -2,72 +2,63 @@
 //!
 //! Guarantees: every record handed over is reported exactly once to the inbox, under the client's epoch, at the latest while
 //! the client is dropped (which purges what is left). Nothing here decides anything: codes are passed on as they are.
+use super::code::Code;
+use super::compression::Compression;
+use super::health::Health;
 use super::inbox::{Inbox, Report};
+use super::librdkafka::{Delivered, Listener, Producer};
+use super::pace::Pace;
 use super::policy::Questions;
 use super::properties::{self, Masks};
 use super::sink::Sink;
 use super::statistics;
 use super::throttle::Throttle;
 use super::tokens::{Registration, Tokens};
+use super::topics::Creation;
 use super::verdict::{Class, FailureReason, classify};
 use crate::domain::delivery::Millis;
 use crate::domain::record::Record;
 use crate::journal::Sequence;
-use parking_lot::Mutex;
-use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
-use rdkafka::types::RDKafkaErrorCode as Code;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What the producer's own threads have learned about its connections.
-pub struct Health {
-    brokers_up: AtomicUsize,
-    last_error: Mutex<Option<(Code, String)>>,
-    unreachable: Mutex<Vec<String>>,
-}
-
-const UNKNOWN: usize = usize::MAX;
-
-impl Health {
-    /// How many brokers have a working connection; `None` before the first statistics.
-    pub fn brokers_up(&self) -> Option<usize> {
-        match self.brokers_up.load(Ordering::Relaxed) {
-            UNKNOWN => None,
-            count => Some(count),
-        }
-    }
-
-    /// The addresses that brokers advertise, where none of them can be reached though a bootstrap server can.
-    pub fn unreachable(&self) -> Vec<String> {
-        self.unreachable.lock().clone()
-    }
-
-    /// The last error of a connection, in librdkafka's words.
-    pub fn last_error(&self) -> Option<(Code, String)> {
-        self.last_error.lock().clone()
-    }
-}
-
 /// What librdkafka calls back into.
-pub struct Context {
+struct Context {
     epoch: u64,
     inbox: Arc<Inbox>,
     sink: Arc<dyn Sink>,
-    health: Arc<Health>,
+    health: Health,
     throttle: Arc<Throttle>,
     masks: Masks,
     tokens: Option<Arc<Tokens>>,
+    pace: Pace,
 }
 
-impl ClientContext for Context {
+impl Listener for Context {
+    fn delivered(&self, delivered: &Delivered) {
+        self.inbox.report(Report {
+            epoch: self.epoch,
+            sequence: delivered.opaque as Sequence,
+            at: now(),
+            result: delivered.result,
+            broker: delivered.broker,
+        });
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let message = &*self.masks.mask(message);
+        // Behind the name of librdkafka's thread.
+        let words = message
+            .split_once("]: ")
+            .map_or(message, |(_, words)| words);
+        match facility {
+            "GETPID" => self.health.no_producer_id(words),
+            // That a broker has ended a connection is no error for librdkafka: it stands in its log alone.
+            "FAIL" => self.health.error(Code::LOCAL_TRANSPORT, words),
+            _ => {}
+        }
         match level {
             // Fatal errors are told with what is done about them.
             _ if facility == "FATAL" => {
@@ -93,53 +84,45 @@ impl ClientContext for Context {
         }
     }
 
-    fn stats_raw(&self, json: &[u8]) {
+    fn statistics(&self, json: &[u8]) {
         if let Some(statistics) = statistics::parse(json) {
-            self.health
-                .brokers_up
-                .store(statistics.brokers_up, Ordering::Relaxed);
-            if statistics.brokers_up > 0 {
-                self.health.last_error.lock().take();
-            }
-            *self.health.unreachable.lock() = statistics::unreachable(json);
+            self.health.count_brokers(statistics.brokers_up);
+            self.health.advertise(statistics::unreachable(json));
             self.sink.brokers_up(statistics.brokers_up);
             self.sink.statistics(statistics);
         }
     }
 
-    fn error(&self, error: KafkaError, reason: &str) {
-        let Some(code) = error.rdkafka_error_code() else {
-            return;
-        };
-        if code == Code::AllBrokersDown {
-            self.health.brokers_up.store(0, Ordering::Relaxed);
+    fn error(&self, code: Code, reason: &str) {
+        if code == Code::LOCAL_ALL_BROKERS_DOWN {
+            self.health.count_brokers(0);
             self.sink.brokers_up(0);
             return;
         }
-        if code == Code::Authentication
+        if code == Code::LOCAL_AUTHENTICATION
             && let Some(tokens) = &self.tokens
         {
             tokens.refused();
         }
         let reason = self.masks.mask(reason);
         tracing::debug!("librdkafka: {code:?}: {reason}");
-        *self.health.last_error.lock() = Some((code, reason.into_owned()));
+        self.health.error(code, &reason);
     }
-}
 
-impl ProducerContext for Context {
-    type DeliveryOpaque = usize;
+    fn pace(&self) -> Pace {
+        self.pace
+    }
 
-    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
-        self.inbox.report(Report {
-            epoch: self.epoch,
-            sequence: opaque as Sequence,
-            at: now(),
-            result: match result {
-                Ok(message) => Ok((message.partition(), message.offset())),
-                Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
-            },
-        });
+    fn connection(&self, broker: &str, state: &str) {
+        if state == "UP" {
+            Pace::connected();
+        }
+        self.health.connection(broker, state);
+    }
+
+    fn hung_up(&self, broker: i32) {
+        self.health.hung_up(broker);
+        self.inbox.nudge();
     }
 }
 
@@ -198,6 +181,8 @@ pub struct Surroundings {
     pub masks: Masks,
     /// Tokens to log in with, where the properties ask for them.
     pub tokens: Option<Arc<Tokens>>,
+    /// With which codec batches are compressed.
+    pub compression: Arc<Compression>,
 }
 
 /// Starts fetching tokens, where effective properties ask for them.
@@ -229,6 +214,9 @@ impl Surroundings {
             let room = self.window.clamp(100_000, 10_000_000);
             config.set("queue.buffering.max.messages", room.to_string());
         }
+        if let Some(codec) = self.compression.instead() {
+            config.set("compression.type", codec);
+        }
         if let Some(size) = batching.size {
             config.set("batch.size", size.to_string());
         }
@@ -240,14 +228,13 @@ impl Surroundings {
     }
 }
 
+/// A producer.
 pub struct Client {
     /// Goes before the producer.
     _tokens: Option<Registration>,
     /// They go before the producer, too.
     pub(super) questions: Questions,
-    tokens: Option<Arc<Tokens>>,
-    producer: ThreadedProducer<Context>,
-    health: Arc<Health>,
+    producer: Producer<Context>,
 }
 
 impl Client {
@@ -257,147 +244,130 @@ impl Client {
         config: &ClientConfig,
         epoch: u64,
     ) -> Result<Self, String> {
-        let health = Arc::new(Health {
-            brokers_up: AtomicUsize::new(UNKNOWN),
-            last_error: Mutex::new(None),
-            unreachable: Mutex::default(),
-        });
         let context = Context {
             epoch,
             inbox: Arc::clone(&surroundings.inbox),
             sink: Arc::clone(&surroundings.sink),
-            health: Arc::clone(&health),
+            health: Health::default(),
             throttle: Arc::clone(&surroundings.throttle),
             masks: surroundings.masks.clone(),
             tokens: surroundings.tokens.clone(),
+            pace: Pace::of(&surroundings.properties),
         };
-        let producer: ThreadedProducer<Context> = config
-            .create_with_context(context)
-            .map_err(|error| surroundings.masks.mask(&error.to_string()).into_owned())?;
+        let producer = Producer::build(config, context)
+            .map_err(|words| surroundings.masks.mask(&words).into_owned())?;
         let registration = surroundings.tokens.as_ref().map(|tokens| {
             // SAFETY: fields are dropped in their order, so the registration goes before the producer.
-            unsafe { tokens.register(producer.client().native_ptr()) }
+            unsafe { tokens.register(producer.native()) }
         });
         Ok(Self {
             _tokens: registration,
             // SAFETY: as above.
-            questions: unsafe { Questions::new(producer.client().native_ptr()) },
-            tokens: surroundings.tokens.clone(),
+            questions: unsafe { Questions::new(producer.native()) },
             producer,
-            health,
         })
     }
 
     /// Hands a record over; a report follows if, and only if, it is taken.
     pub fn send(&self, sequence: Sequence, record: &Record) -> Result<(), NotTaken> {
-        let headers = record.headers.iter().fold(
-            OwnedHeaders::new_with_capacity(record.headers.len()),
-            |headers, (key, value)| {
-                headers.insert(Header {
-                    key,
-                    value: Some(value.as_ref()),
-                })
-            },
-        );
         // Sequences are counted from 1; on a 32-bit machine four billion of them would have to pass first.
         let opaque = usize::try_from(sequence).unwrap_or(usize::MAX);
-        let mut message = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&record.topic, opaque)
-            .payload(&record.value)
-            .timestamp(i64::try_from(record.timestamp.0).unwrap_or(i64::MAX))
-            .headers(headers);
-        if let Some(key) = &record.key {
-            message = message.key(key);
-        }
+        let timestamp = i64::try_from(record.timestamp.0).unwrap_or(i64::MAX);
+        let headers = record.headers.iter();
+        let headers = headers.map(|(key, value)| (*key, value.as_bytes()));
+        let (key, value) = (record.key.as_deref(), record.value.as_ref());
         self.producer
-            .send(message)
-            .map_err(|(error, _)| match error.rdkafka_error_code() {
-                Some(Code::QueueFull) => NotTaken::Full,
-                Some(code) => NotTaken::Refused(code),
-                None => NotTaken::Refused(Code::Unknown),
+            .send(&record.topic, key, value, headers, timestamp, opaque)
+            .map_err(|code| match code {
+                Code::LOCAL_QUEUE_FULL => NotTaken::Full,
+                code => NotTaken::Refused(code),
             })
     }
 
     /// Asks the cluster for a topic: whether it exists and may be written to.
     pub fn probe(&self, topic: &str, timeout: Duration) -> Probe {
-        let metadata = match self.producer.client().fetch_metadata(Some(topic), timeout) {
-            Ok(metadata) => metadata,
-            Err(error) => return self.unreachable(&error),
+        let found = match self.producer.metadata(topic, timeout) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                let words = "the cluster does not know it".to_owned();
+                return Probe::Unusable(FailureReason::UnknownTopic, words);
+            }
+            Err(code) => return self.unreachable(code),
         };
-        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-            return Probe::Unusable(
-                FailureReason::UnknownTopic,
-                "the cluster does not know it".to_owned(),
-            );
-        };
-        if let Some(error) = found.error() {
-            let code = Code::from(error);
-            return match classify(code, 0) {
-                // A leader is being elected: librdkafka waits for it by itself.
-                _ if code == Code::LeaderNotAvailable => Probe::Usable { short: 1 },
+        match found.code {
+            Code::NO_ERROR if found.partitions == 0 => {
+                let words = "the cluster lists it without a partition".to_owned();
+                Probe::Unusable(FailureReason::UnknownTopic, words)
+            }
+            Code::NO_ERROR => Probe::Usable { short: found.short },
+            // A leader is being elected: librdkafka waits for it by itself.
+            Code::LEADER_NOT_AVAILABLE => Probe::Usable { short: 1 },
+            code => match classify(code) {
                 Class::Failure(reason) => Probe::Unusable(reason, code.to_string()),
                 _ => Probe::Unusable(FailureReason::Other, code.to_string()),
-            };
+            },
         }
-        let short = found
-            .partitions()
-            .iter()
-            .filter(|partition| {
-                partition.leader() < 0 || partition.isr().len() < partition.replicas().len()
-            })
-            .count();
-        Probe::Usable { short }
     }
 
-    /// What is wrong where bootstrap servers answer, and no broker can be reached at the address that it advertises.
-    pub fn not_as_advertised(&self) -> Option<String> {
-        let addresses = self.health.unreachable();
-        (!addresses.is_empty()).then(|| {
-            format!(
-                "a bootstrap server answers, but the addresses that the brokers advertise ({}) cannot be reached from here; open the \
-                 way to them, or correct advertised.listeners at the brokers",
-                addresses.join(", ")
-            )
-        })
+    /// Creates a topic; the error says why not.
+    pub fn create(&self, topic: &str, creation: Creation) -> Result<(), String> {
+        let Creation {
+            partitions,
+            replication,
+        } = creation;
+        let config = [super::topics::CLEANUP];
+        let limit = super::topics::PATIENCE;
+        match self
+            .producer
+            .create_topic(topic, partitions, replication, &config, limit)
+        {
+            Ok(()) | Err((Code::TOPIC_ALREADY_EXISTS, _)) => Ok(()),
+            Err((_, words)) => Err(words),
+        }
     }
 
     /// Why there is no metadata.
-    fn unreachable(&self, error: &KafkaError) -> Probe {
-        if let Some(words) = self.tokens.as_ref().and_then(|tokens| tokens.trouble()) {
+    fn unreachable(&self, code: Code) -> Probe {
+        let tokens = self.producer.listener().tokens.as_ref();
+        if let Some(words) = tokens.and_then(|tokens| tokens.trouble()) {
             return Probe::Unusable(FailureReason::Authentication, words);
         }
-        if let Some((code, words)) = self.health.last_error()
-            && let Class::Failure(FailureReason::Authentication) = classify(code, 0)
-        {
-            return Probe::Unusable(FailureReason::Authentication, words);
+        let words = code.to_string();
+        match self.health().cause() {
+            Some((reason, words)) => Probe::Unusable(reason, words),
+            // Connected, but no answer: the brokers are there.
+            None if self.health().brokers_up().is_some_and(|up| up > 0) => {
+                Probe::Unusable(FailureReason::TimedOut, words)
+            }
+            None => Probe::Unusable(FailureReason::NoBroker, words),
         }
-        if let Some(words) = self.not_as_advertised() {
-            return Probe::Unusable(FailureReason::NoBroker, words);
+    }
+
+    /// What a code means that speaks of the producer as a whole: librdkafka gives it up for a reason, and then hands back
+    /// everything with a code of its own.
+    pub fn explain(&self, code: Code) -> (FailureReason, String) {
+        let Some((cause, words)) = self.producer.fatal() else {
+            return (FailureReason::Fatal, code.to_string());
+        };
+        match classify(cause) {
+            Class::Failure(reason) => (reason, words),
+            _ => (FailureReason::Fatal, words),
         }
-        let words = match self.health.last_error() {
-            Some((_, words)) => words,
-            None => error.to_string(),
-        };
-        // Connected, but no answer: the brokers are there.
-        let reason = match self.health.brokers_up() {
-            Some(up) if up > 0 => FailureReason::TimedOut,
-            _ => FailureReason::NoBroker,
-        };
-        Probe::Unusable(reason, words)
     }
 
     /// librdkafka's own handle, alive as long as this.
     pub(super) fn native_ptr(&self) -> *mut rdkafka::bindings::rd_kafka_t {
-        self.producer.client().native_ptr()
+        self.producer.native()
     }
 
     /// What is known of its connections.
     pub fn health(&self) -> &Health {
-        &self.health
+        &self.producer.listener().health
     }
 
     /// Sends what lingers at once and waits until all is reported, at most `limit`.
     pub fn flush(&self, limit: Duration) {
         // Whatever it did not manage stays in the journal.
-        let _ = self.producer.flush(limit);
+        self.producer.flush(limit);
     }
 }

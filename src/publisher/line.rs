@@ -3,17 +3,19 @@
 //! One thread owns all of this state. The way of a delivery is in `forward` and `settle`; what happens when it does not get on,
 //! in `recovery`; what is known of topics, in `gate`.
 use super::PublisherSettings;
-use super::clock::Clock;
 use super::control::Control;
 use super::gate::PROBE;
+use super::hang_ups::HangUps;
 use super::held::HeldRetry;
 use super::in_flight::{Bounds, InFlight};
 use super::inbox::{Inbox, Report};
 use super::kafka::{Client, Surroundings};
 use super::policy::Policies;
 use super::prepare::Verdict;
-use super::recovery::{Backoff, Round, Trouble};
+use super::recovery::{Backoff, Learned, Round, Trouble};
 use super::sink::Sink;
+use super::stamps::Stamps;
+use super::topics::Created;
 use crate::domain::delivery::Millis;
 use crate::domain::record::Record;
 use crate::journal::reader::Reader;
@@ -76,13 +78,16 @@ pub(super) struct Line {
     pub(super) batch_size: Option<usize>,
     pub(super) retry_at: Option<Instant>,
     pub(super) backoff: Backoff,
-    pub(super) clock: Clock,
+    pub(super) stamps: Stamps,
     pub(super) trouble: Option<Trouble>,
     pub(super) suspects: Vec<(Sequence, usize)>,
     pub(super) condemned: usize,
+    pub(super) learned: Learned,
+    pub(super) hang_ups: HangUps,
 
     pub(super) usable: HashSet<String>,
     pub(super) policies: Policies,
+    pub(super) created: Created,
     pub(super) to_probe: VecDeque<String>,
     pub(super) probe_at: Option<Instant>,
     pub(super) probe_patience: Duration,
@@ -140,12 +145,15 @@ impl Line {
             batch_size: None,
             retry_at: None,
             backoff: Backoff::new(settings.timings.backoff_first, settings.timings.backoff_max),
-            clock: Clock::default(),
+            stamps: Stamps::default(),
             trouble: None,
             suspects: Vec::new(),
             condemned: 0,
+            learned: Learned::default(),
+            hang_ups: HangUps::default(),
             usable: HashSet::new(),
             policies: Policies::default(),
+            created: Created::default(),
             to_probe: VecDeque::new(),
             probe_at: None,
             probe_patience: PROBE,
@@ -179,6 +187,7 @@ impl Line {
             let rest = self.step();
             self.rest(rest);
             self.settle_reports();
+            self.look_for_hang_ups();
             if let Some(trouble) = self.trouble.take() {
                 self.go_back(trouble);
             }
@@ -207,6 +216,9 @@ impl Line {
         if let Some(wait) = self.read_at.and_then(still) {
             return Rest::Inbox(wait);
         }
+        if self.is_at_a_loss() {
+            return self.try_suspects_again();
+        }
         for _ in 0..STRIDE {
             if !self.may_read() {
                 return Rest::Inbox(TICK);
@@ -224,12 +236,13 @@ impl Line {
         let in_round = self
             .round
             .as_ref()
-            .is_none_or(|round| self.next_read <= round.until);
+            .is_none_or(|round| self.next_read <= round.until || self.hang_ups.is_passing());
         let on_time = self
             .control
             .deadline()
             .is_none_or(|(half, _)| Instant::now() < half);
-        in_round && on_time && !self.closed && self.window.has_room(self.next_read)
+        let its_turn = !self.goes_one_by_one() || self.window.sent() == 0;
+        in_round && on_time && its_turn && !self.closed && self.window.has_room(self.next_read)
     }
 
     fn rest(&mut self, rest: Rest) {
@@ -280,6 +293,7 @@ impl Line {
         self.sink.oldest_pending(oldest);
         self.probe_ahead();
         self.look_for_a_stall();
+        self.forget_hang_ups();
         self.retry_held();
         self.watch_policies();
     }

@@ -22,16 +22,21 @@
 //!
 //! Shutting down: close the ingress, let its appends be answered, [`Publisher::stop`], and only then close the journal.
 
-mod clock;
+mod code;
+mod compression;
 mod control;
 mod forward;
 mod gate;
+mod hang_ups;
+mod health;
 mod held;
 pub mod in_flight;
 mod inbox;
 mod kafka;
+mod librdkafka;
 mod line;
 mod oidc;
+mod pace;
 mod policy;
 mod prepare;
 pub mod properties;
@@ -39,7 +44,9 @@ mod recovery;
 pub mod replay;
 mod settle;
 pub mod sink;
+mod stamps;
 mod statistics;
+mod suspicion;
 pub mod throttle;
 mod tokens;
 mod topics;
@@ -50,6 +57,7 @@ pub use verdict::FailureReason;
 
 use crate::domain::record::RecordSettings;
 use crate::journal::Journal;
+use compression::Compression;
 use control::Control;
 use inbox::Inbox;
 use kafka::Surroundings;
@@ -166,6 +174,7 @@ impl Publisher {
             brokers: settings.kafka.brokers.clone(),
             masks: Masks::of(&properties),
             tokens,
+            compression: Arc::new(Compression::of(&properties)),
             properties,
             window: u64::try_from(settings.window).unwrap_or(u64::MAX).max(1),
             inbox: Arc::clone(&inbox),

@@ -6,14 +6,15 @@
 //! A broker refuses whole batches, so a refused batch is no verdict on any record in it. Its records are sent **alone**, each in
 //! its own batch (`batch.num.messages=1`; pipelined, so in order and at speed), up to the last of the suspects. Who is refused
 //! there is guilty. If nobody is, the batch itself was too large for the topic, and later batches are smaller.
+use super::code::Code;
 use super::in_flight::Entry;
 use super::kafka::{Batching, Client};
 use super::line::{Line, Rest, still};
 use super::prepare::Verdict;
+use super::stamps::Lesson;
 use super::verdict::{Class, FailureReason, classify};
 use crate::domain::delivery::Millis;
 use crate::journal::Sequence;
-use rdkafka::types::RDKafkaErrorCode as Code;
 use std::time::{Duration, Instant};
 
 /// Under this a smaller `batch.size` saves little and costs throughput: from here on records go alone.
@@ -34,9 +35,20 @@ pub(super) struct Round {
     /// The last suspect.
     pub(super) until: Sequence,
     /// What the suspects weigh together.
-    bytes: usize,
+    pub(super) bytes: usize,
     /// Whether one was found.
-    guilty: bool,
+    pub(super) guilty: bool,
+    /// The batch was not refused, but its connection ended: the records go one at a time (`hang_ups`).
+    pub(super) hung_up: bool,
+}
+
+/// What refusals have taught that concern no record by itself.
+#[derive(Default)]
+pub(super) struct Learned {
+    /// A timestamp was refused: the youngest, and its topic.
+    stamp: Option<(String, Millis)>,
+    /// The codec was.
+    compression: bool,
 }
 
 /// Pauses between attempts: doubling, and short again after the first success.
@@ -85,6 +97,7 @@ impl Line {
                 self.client = Some(client);
                 self.rewind();
                 self.forget_topics();
+                self.hang_ups.count_anew();
                 self.last_report = Instant::now();
                 Rest::No
             }
@@ -100,8 +113,24 @@ impl Line {
     /// A record came back unacknowledged.
     pub(super) fn refused(&mut self, sequence: Sequence, entry: Entry, code: Code) {
         let topic = self.names.get(entry.topic).cloned().unwrap_or_default();
-        match self.class_of(code, entry.timestamp) {
-            Class::Purged => {}
+        match classify(code) {
+            // What is discarded with its producer.
+            Class::Purged if self.client.is_none() => {}
+            // librdkafka has given the producer up; or a broker has sent a number that is none of its own.
+            Class::Purged | Class::Failure(FailureReason::Fatal) => {
+                self.gave_up(&topic, code);
+            }
+            Class::Timestamp => {
+                let known = self.learned.stamp.take();
+                let youngest = known.filter(|(_, stamp)| *stamp >= entry.timestamp);
+                let youngest = youngest.unwrap_or_else(|| (topic.clone(), entry.timestamp));
+                self.learned.stamp = Some(youngest);
+                self.trouble_with(FailureReason::Clock, &topic, code);
+            }
+            Class::Compression => {
+                self.learned.compression = true;
+                self.trouble_with(FailureReason::Other, &topic, code);
+            }
             Class::Record(reason) if self.alone => {
                 self.condemned += 1;
                 self.pronounce(sequence, Verdict::on(entry.quarantined, reason), &topic);
@@ -134,11 +163,23 @@ impl Line {
 
     /// Notes trouble: the cause rather than its consequences, the first of several.
     pub(super) fn trouble_with(&mut self, reason: FailureReason, topic: &str, code: Code) {
+        self.trouble_because(reason, topic, code.to_string());
+    }
+
+    /// librdkafka has given the producer up: what is told is why.
+    pub(super) fn gave_up(&mut self, topic: &str, code: Code) {
+        let explained = self.client.as_ref().map(|client| client.explain(code));
+        let (reason, words) = explained.unwrap_or((FailureReason::Fatal, code.to_string()));
+        self.trouble_because(reason, topic, words);
+    }
+
+    fn trouble_because(&mut self, reason: FailureReason, topic: &str, words: String) {
         let explains = |reason| match reason {
-            FailureReason::RecordRefused => 2,
+            FailureReason::RecordRefused => 3,
             // librdkafka gives the producer up *because* of something, and all that is in flight with it.
-            FailureReason::Fatal | FailureReason::Other => 0,
-            _ => 1,
+            FailureReason::Fatal => 0,
+            FailureReason::Other => 1,
+            _ => 2,
         };
         if self
             .trouble
@@ -148,7 +189,7 @@ impl Line {
             self.trouble = Some(Trouble {
                 reason,
                 topic: topic.to_owned(),
-                words: code.to_string(),
+                words,
             });
         }
     }
@@ -176,18 +217,18 @@ impl Line {
         // Dropping reports whatever the producer still had, acknowledged or purged.
         drop(self.client.take());
         self.settle_reports();
-        let Some(trouble) = self.trouble.take() else {
+        let Some(mut trouble) = self.trouble.take() else {
             return;
         };
         self.window.go_back();
         self.rewind();
         self.sink.rebuilt();
-        let suspects = std::mem::take(&mut self.suspects);
+        let mut suspects = std::mem::take(&mut self.suspects);
         let condemned = std::mem::take(&mut self.condemned);
-        let blamed = trouble.reason == FailureReason::Clock && self.clock.is_suspected();
-        if blamed {
-            self.clock.blame();
-            // The refused batch is explained.
+        let learned = self.learn(&mut trouble);
+        if learned {
+            // The refused batch is explained: it goes again, otherwise.
+            suspects.clear();
             if let Some(round) = &mut self.round {
                 round.guilty = true;
             }
@@ -212,30 +253,55 @@ impl Line {
                 until,
                 bytes: suspects.iter().map(|(_, bytes)| bytes).sum(),
                 guilty: false,
+                hung_up: false,
             });
             self.retry_at = None;
         } else {
             self.sink.failure(trouble.reason);
-            self.tell(
-                trouble.reason,
-                &format!("topic {}", trouble.topic),
-                &trouble.words,
-            );
-            self.retry_at = (!blamed).then(|| Instant::now() + self.backoff.next());
+            if !learned {
+                self.tell(
+                    trouble.reason,
+                    &format!("topic {}", trouble.topic),
+                    &trouble.words,
+                );
+            }
+            self.retry_at = (!learned).then(|| Instant::now() + self.backoff.next());
         }
     }
 
-    /// What an error code says of a record with this timestamp.
-    pub(super) fn class_of(&mut self, code: Code, timestamp: Millis) -> Class {
-        if code == Code::InvalidTimestamp && self.clock.is_suspected() {
-            return Class::Failure(FailureReason::Clock);
+    /// Takes to heart what was refused for its timestamp or its codec; whether there is something else to try.
+    fn learn(&mut self, trouble: &mut Trouble) -> bool {
+        let Learned { stamp, compression } = std::mem::take(&mut self.learned);
+        let another = compression && self.surroundings.compression.refused().is_some();
+        let Some((topic, stamp)) = stamp else {
+            return another;
+        };
+        let lesson = self.stamps.refused(&topic, stamp, super::kafka::now());
+        let (kind, words) = match lesson {
+            Lesson::TooOld(age) => {
+                trouble.reason = FailureReason::RecordRefused;
+                let words = format!(
+                    "topic {topic} does not take records this old (message.timestamp.before.max.ms): those that are {} s old \
+                     or older go with the present time as their timestamp; ce_time stays the time of acceptance",
+                    age as f64 / 1000.0
+                );
+                ("too old", words)
+            }
+            Lesson::ClockAhead(by) => {
+                let words = format!(
+                    "topic {topic} does not take the present time as a timestamp: this machine's clock is taken to be {} h {} the \
+                     brokers'; set it right",
+                    by.unsigned_abs() as f64 / 3_600_000.0,
+                    if by > 0 { "ahead of" } else { "behind" }
+                );
+                ("clock", words)
+            }
+            Lesson::Nothing => return another,
+        };
+        if self.surroundings.throttle.pass(kind, &topic).is_some() {
+            tracing::warn!(topic, "{words}");
         }
-        classify(code, self.now().0.saturating_sub(timestamp.0))
-    }
-
-    /// The latest time that brokers are thought to take.
-    pub(super) fn now(&mut self) -> Millis {
-        self.clock.latest(super::kafka::now())
+        true
     }
 
     /// Whether all suspects have their outcome.
@@ -251,8 +317,9 @@ impl Line {
             return;
         };
         if !round.guilty && !self.always_alone {
-            self.shrink_batches(round.bytes);
+            self.shrink_batches(&round);
         }
+        self.hang_ups.end(round.hung_up && !round.guilty);
         if self.always_alone {
             return;
         }
@@ -264,7 +331,7 @@ impl Line {
         self.retry_at = None;
     }
 
-    fn shrink_batches(&mut self, refused: usize) {
+    fn shrink_batches(&mut self, round: &Round) {
         let present = self.batch_size.unwrap_or_else(|| {
             self.surroundings
                 .properties
@@ -272,19 +339,25 @@ impl Line {
                 .and_then(|size| size.parse().ok())
                 .unwrap_or(ORDINARY_BATCH)
         });
-        if present <= SMALLEST_BATCH {
+        if present <= SMALLEST_BATCH && round.hung_up {
+            // Connections that end at random are no reason to go one by one for ever.
+        } else if present <= SMALLEST_BATCH {
             self.always_alone = true;
             tracing::warn!(
                 "the topic takes no batch of {present} bytes, though each record alone: records go one by one from now on; \
                  raise the topic's max.message.bytes"
             );
         } else {
-            let size = (present.min(refused) / 2).max(SMALLEST_BATCH);
+            let size = (present.min(round.bytes) / 2).max(SMALLEST_BATCH);
             self.batch_size = Some(size);
             tracing::warn!(
                 batch_size = size,
                 "the topic took each record of the refused batch alone: batches are limited to {size} bytes from now on; \
-                 set batch.size below the topic's max.message.bytes, or raise that"
+                 set batch.size below {}, or raise that",
+                match round.hung_up {
+                    true => "the brokers' socket.request.max.bytes",
+                    false => "the topic's max.message.bytes",
+                }
             );
         }
     }

@@ -32,6 +32,7 @@ mod walk;
 pub use tally::Group;
 pub use walk::count;
 
+use super::compression::Compression;
 use super::kafka::{self, Surroundings};
 use super::properties::Masks;
 use super::sink::{Silent, Sink};
@@ -231,6 +232,7 @@ impl Replayer {
             masks: Masks::of(&self.properties),
             tokens,
             brokers: self.settings.kafka.brokers.clone(),
+            compression: Arc::new(Compression::of(&self.properties)),
             properties: self.properties.clone(),
             window: 1,
             inbox: Arc::new(Inbox::default()),

@@ -81,6 +81,9 @@ impl Line {
             self.verdicts.remove(&report.sequence);
         }
         self.recovered();
+        if self.goes_one_by_one() {
+            self.heard(report.sequence, entry.bytes, report.broker);
+        }
     }
 
     pub(super) fn note(&mut self, sequence: Sequence, outcome: &Outcome<'_>) {

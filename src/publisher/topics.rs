@@ -1,10 +1,9 @@
 //! Creating the topics that are missing, where the operator has asked for it (`KAFKA_CREATE_TOPICS`).
-use super::kafka::{Batching, Surroundings};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::types::RDKafkaErrorCode as Code;
-use std::time::Duration;
+//!
+//! The producer asks for it itself, over the connections that it has: another client would have a back-off of its own, and start it anew each time.
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::time::{Duration, Instant};
 
 /// How a topic is created.
 #[derive(Debug, Clone, Copy)]
@@ -15,41 +14,29 @@ pub struct Creation {
     pub replication: i32,
 }
 
-/// How long the brokers may take; the publisher waits for it, so not long.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Keys repeat: compaction would destroy data.
+pub const CLEANUP: (&CStr, &CStr) = (c"cleanup.policy", c"delete");
 
-/// Creates `topic` with `cleanup.policy=delete` (keys repeat: compaction would destroy data). A topic that exists is left as it is.
-pub fn create(surroundings: &Surroundings, creation: Creation, topic: &str) -> Result<(), String> {
-    let mut config = surroundings.config(Batching::default());
-    config.set("statistics.interval.ms", "0");
-    // What goes wrong is in the result; connection troubles are logged by the producer.
-    config.set_log_level(RDKafkaLogLevel::Emerg);
-    let admin: AdminClient<DefaultClientContext> =
-        config.create().map_err(|error| error.to_string())?;
-    let _tokens = surroundings.tokens.as_ref().map(|tokens| {
-        // SAFETY: declared after the client, and so dropped before it.
-        unsafe { tokens.register(admin.inner().native_ptr()) }
-    });
-    let new = NewTopic::new(
-        topic,
-        creation.partitions,
-        TopicReplication::Fixed(creation.replication),
-    )
-    .set("cleanup.policy", "delete");
-    let options = AdminOptions::new()
-        .request_timeout(Some(PATIENCE))
-        .operation_timeout(Some(PATIENCE));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|error| error.to_string())?;
-    let results = runtime
-        .block_on(admin.create_topics([&new], &options))
-        .map_err(|error| error.to_string())?;
-    for result in results {
-        match result {
-            Ok(_) | Err((_, Code::TopicAlreadyExists)) => {}
-            Err((_, code)) => return Err(code.to_string()),
-        }
+/// How long the brokers may take; the publisher waits for it, so not long.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long brokers may take to tell each other of a new topic.
+const SPREAD: Duration = Duration::from_secs(10);
+
+/// What was created lately: it is not missing, and not to be created again, when a broker does not know it yet.
+#[derive(Default)]
+pub struct Created(BTreeMap<String, Instant>);
+
+impl Created {
+    /// A topic was created just now.
+    pub fn note(&mut self, topic: &str) {
+        self.0.insert(topic.to_owned(), Instant::now());
     }
-    Ok(())
+
+    /// Whether it was created so lately that not every broker need know it.
+    pub fn is_spreading(&self, topic: &str) -> bool {
+        self.0
+            .get(topic)
+            .is_some_and(|created| created.elapsed() < SPREAD)
+    }
 }

@@ -4,8 +4,8 @@
 //! take. Hence two rules. Only a code that speaks of the record's own bytes can become a verdict; and it becomes one only when
 //! the record was *alone* in its batch, since a broker refuses whole batches. Everything else is a failure of the
 //! surroundings: go back to the cursor and try again.
+use super::code::Code;
 use crate::domain::reasons::QuarantineReason;
-use rdkafka::types::RDKafkaErrorCode as Code;
 
 macro_rules! failure_reasons {
     ($($(#[$doc:meta])* $variant:ident => $text:literal,)+) => {
@@ -47,7 +47,7 @@ failure_reasons! {
     RecordRefused => "record_refused",
     /// librdkafka gave the producer up.
     Fatal => "fatal",
-    /// Our clock is ahead of the brokers', which refuse records from their future.
+    /// Our clock and the brokers' differ by more than they accept in a record's timestamp.
     Clock => "clock",
     /// The journal could not be read, or the cursor not be saved.
     Journal => "journal",
@@ -67,7 +67,7 @@ impl FailureReason {
                 "create the topic, or let the bridge create it; publishing resumes by itself"
             }
             Self::Unauthorized => {
-                "grant WRITE and DESCRIBE on the topic; publishing resumes by itself"
+                "grant WRITE and DESCRIBE on the topic (before Kafka 2.8 also IDEMPOTENT_WRITE on the cluster); publishing resumes by itself"
             }
             Self::NotEnoughReplicas => {
                 "bring the missing brokers back; publishing resumes by itself"
@@ -81,7 +81,7 @@ impl FailureReason {
             }
             Self::Fatal => "nothing to do: the producer is rebuilt",
             Self::Clock => {
-                "set this machine's clock right; records are stamped earlier until one is taken"
+                "set this machine's clock right; records are stamped earlier, then later, until one is taken"
             }
             Self::Journal => "check the journal's disk and its permissions; it is tried again",
             Self::Other => "see Kafka's words; it is tried again",
@@ -98,50 +98,50 @@ pub enum Class {
     Bystander,
     /// The surroundings: go back and try again.
     Failure(FailureReason),
+    /// The record's timestamp: too old for the topic, or in the broker's future. Never a verdict: `stamps` finds one that is taken.
+    Timestamp,
+    /// The codec of its batch: never a verdict either, another codec is used.
+    Compression,
     /// We purged it ourselves when discarding a producer: says nothing.
     Purged,
 }
 
-/// How much older than now a record must be for `INVALID_TIMESTAMP` to mean that it is too old. Records are never stamped in
-/// our future, so anything younger means that our clock and the broker's differ, which no record is to blame for. (The line suspects the
-/// clock first, see `clock`.)
-const TOO_OLD_MILLIS: u64 = 3_600_000;
-
-/// Classifies a code; `age_millis` is the record's age (now less its timestamp).
-pub fn classify(code: Code, age_millis: u64) -> Class {
+/// Classifies a code.
+pub fn classify(code: Code) -> Class {
     use FailureReason as F;
     match code {
-        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => {
-            Class::Record(QuarantineReason::RecordTooLarge)
-        }
-        Code::InvalidRecord => Class::Record(QuarantineReason::RecordInvalid),
-        Code::InvalidTimestamp if age_millis > TOO_OLD_MILLIS => {
-            Class::Record(QuarantineReason::RecordInvalid)
-        }
-        Code::InvalidTimestamp => Class::Failure(F::Clock),
-        Code::InvalidDifferentRecord => Class::Bystander,
-        Code::PurgeQueue | Code::PurgeInflight => Class::Purged,
-        Code::UnknownTopic
-        | Code::UnknownPartition
-        | Code::UnknownTopicOrPartition
-        | Code::InvalidTopic => Class::Failure(F::UnknownTopic),
-        Code::TopicAuthorizationFailed
-        | Code::ClusterAuthorizationFailed
-        | Code::TransactionalIdAuthorizationFailed => Class::Failure(F::Unauthorized),
-        Code::Authentication | Code::SaslAuthenticationFailed | Code::SSL => {
-            Class::Failure(F::Authentication)
-        }
-        Code::MessageTimedOut
-        | Code::OperationTimedOut
-        | Code::RequestTimedOut
-        | Code::TimedOutQueue => Class::Failure(F::TimedOut),
-        Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend | Code::ISRInsufficient => {
-            Class::Failure(F::NotEnoughReplicas)
-        }
-        Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve => {
+        Code::MESSAGE_SIZE_TOO_LARGE
+        | Code::MESSAGE_BATCH_TOO_LARGE
+        | Code::INVALID_MESSAGE_SIZE => Class::Record(QuarantineReason::RecordTooLarge),
+        Code::INVALID_RECORD => Class::Record(QuarantineReason::RecordInvalid),
+        Code::INVALID_TIMESTAMP => Class::Timestamp,
+        // Azure Event Hubs says the latter.
+        Code::UNSUPPORTED_COMPRESSION | Code::UNSUPPORTED_FOR_MESSAGE_FORMAT => Class::Compression,
+        Code::LOCAL_DIFFERENT_RECORD => Class::Bystander,
+        Code::LOCAL_PURGE_QUEUE | Code::LOCAL_PURGE_INFLIGHT => Class::Purged,
+        Code::LOCAL_UNKNOWN_TOPIC
+        | Code::LOCAL_UNKNOWN_PARTITION
+        | Code::UNKNOWN_TOPIC_OR_PARTITION
+        | Code::INVALID_TOPIC => Class::Failure(F::UnknownTopic),
+        Code::TOPIC_AUTHORIZATION_FAILED
+        | Code::CLUSTER_AUTHORIZATION_FAILED
+        | Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => Class::Failure(F::Unauthorized),
+        Code::LOCAL_AUTHENTICATION
+        | Code::LOCAL_SSL
+        | Code::SASL_AUTHENTICATION_FAILED
+        | Code::UNSUPPORTED_SASL_MECHANISM
+        | Code::ILLEGAL_SASL_STATE => Class::Failure(F::Authentication),
+        Code::LOCAL_MESSAGE_TIMED_OUT
+        | Code::LOCAL_TIMED_OUT
+        | Code::REQUEST_TIMED_OUT
+        | Code::LOCAL_TIMED_OUT_QUEUE => Class::Failure(F::TimedOut),
+        Code::NOT_ENOUGH_REPLICAS
+        | Code::NOT_ENOUGH_REPLICAS_AFTER_APPEND
+        | Code::LOCAL_ISR_INSUFFICIENT => Class::Failure(F::NotEnoughReplicas),
+        Code::LOCAL_TRANSPORT | Code::LOCAL_ALL_BROKERS_DOWN | Code::LOCAL_RESOLVE => {
             Class::Failure(F::NoBroker)
         }
-        Code::Fatal | Code::GaplessGuarantee | Code::Fenced => Class::Failure(F::Fatal),
+        Code::LOCAL_FATAL | Code::LOCAL_GAPLESS | Code::LOCAL_FENCED => Class::Failure(F::Fatal),
         _ => Class::Failure(F::Other),
     }
 }
@@ -152,37 +152,22 @@ mod tests {
 
     #[test]
     fn only_codes_that_speak_of_the_record_can_become_a_verdict() {
-        let speaks = |code| matches!(classify(code, 0), Class::Record(_));
-        assert!(speaks(Code::MessageSizeTooLarge));
-        assert!(speaks(Code::MessageBatchTooLarge));
-        assert!(speaks(Code::InvalidRecord));
-        for code in [
-            Code::UnknownTopicOrPartition,
-            Code::TopicAuthorizationFailed,
-            Code::MessageTimedOut,
-            Code::NotEnoughReplicas,
-            Code::Fatal,
-            Code::GaplessGuarantee,
-            Code::InvalidDifferentRecord,
-            Code::PurgeQueue,
-            Code::InvalidMessage,
-            Code::KafkaStorageError,
-            Code::Unknown,
-        ] {
-            assert!(!speaks(code), "{code:?}");
-        }
+        let speaks = |code| matches!(classify(code), Class::Record(_));
+        assert!(speaks(Code::MESSAGE_SIZE_TOO_LARGE));
+        assert!(speaks(Code::MESSAGE_BATCH_TOO_LARGE));
+        assert!(speaks(Code::INVALID_MESSAGE_SIZE));
+        assert!(speaks(Code::INVALID_RECORD));
+        // Whatever a broker may say, now or in future: no other number is a verdict.
+        let verdicts = (i32::from(i16::MIN)..=i32::from(i16::MAX))
+            .filter(|&number| speaks(Code(number)))
+            .count();
+        assert_eq!(verdicts, 4);
     }
 
     #[test]
-    fn a_timestamp_is_the_records_fault_only_when_it_is_old() {
-        assert_eq!(
-            classify(Code::InvalidTimestamp, 5_000),
-            Class::Failure(FailureReason::Clock)
-        );
-        assert_eq!(
-            classify(Code::InvalidTimestamp, 2 * TOO_OLD_MILLIS),
-            Class::Record(QuarantineReason::RecordInvalid)
-        );
+    fn a_timestamp_or_a_codec_is_never_the_records_fault() {
+        assert_eq!(classify(Code::INVALID_TIMESTAMP), Class::Timestamp);
+        assert_eq!(classify(Code::UNSUPPORTED_COMPRESSION), Class::Compression);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod broken_connections;
 mod clock_jumps;
+mod connect_storm;
 mod copy_on_write;
 mod crash_duplicates;
 mod damage_bit_flip;
@@ -19,12 +20,14 @@ mod disk_full_published;
 mod disk_low_water;
 mod disk_read_only;
 mod disk_read_only_passing;
+mod dropping_proxy;
 mod empty_inflate;
 mod few_descriptors;
 mod folder_replaced;
 mod foreign_names;
 mod forged_flood;
 mod garbage;
+mod hang_up;
 mod harness;
 mod hostile_crowd;
 mod idle_connections;
@@ -69,7 +72,9 @@ mod standstill;
 mod support;
 mod sync_error;
 mod sync_error_lasting;
+mod too_old;
 mod topic_limit;
+mod unknown_codes;
 mod volume_detached;
 mod write_error;
 mod write_error_lasting;
@@ -108,6 +113,11 @@ const FAULTS: &[Fault] = &[
     kafka_forbidden::FAULT,
     topic_limit::FAULT,
     record_too_large::FAULT,
+    too_old::FAULT,
+    unknown_codes::FAULT,
+    hang_up::FAULT,
+    dropping_proxy::FAULT,
+    connect_storm::FAULT,
     disk_full_others::FAULT,
     disk_full_published::FAULT,
     disk_full_backlog::FAULT,

@@ -1,7 +1,6 @@
 //! Whether topics take records: asked before the first, and when nothing is reported for a while.
 
 use super::super::kafka::{Probe, Surroundings};
-use super::super::topics;
 use super::super::verdict::FailureReason;
 use super::offer::{Halt, Item, Offerer, stuck};
 use super::run::Desk;
@@ -33,7 +32,6 @@ impl Offerer<'_> {
         let Some(client) = &self.client else {
             return Ok(());
         };
-        let mut created = false;
         loop {
             match client.probe(topic, PROBE) {
                 Probe::Usable { .. } => return Ok(()),
@@ -42,15 +40,13 @@ impl Offerer<'_> {
                 }
                 Probe::Unusable(FailureReason::UnknownTopic, words) => {
                     match self.settings.kafka.creation() {
-                        Some(creation) if !created => {
-                            topics::create(&self.surroundings, creation, topic).map_err(
-                                |words| {
-                                    Halt::Failed(format!(
-                                        "topic {topic} does not exist, and creating it failed: {words}"
-                                    ))
-                                },
-                            )?;
-                            created = true;
+                        Some(creation) if !self.created.is_spreading(topic) => {
+                            client.create(topic, creation).map_err(|words| {
+                                Halt::Failed(format!(
+                                    "topic {topic} does not exist, and creating it failed: {words}"
+                                ))
+                            })?;
+                            self.created.note(topic);
                         }
                         // The brokers tell each other of it in their own time.
                         Some(_) => {

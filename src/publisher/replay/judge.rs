@@ -1,16 +1,16 @@
 //! What refusals mean: a verdict on a record, or trouble that waiting may end, or not.
 
+use super::super::code::Code;
 use super::super::kafka::now;
 use super::super::prepare::{Prepared, Verdict, prepare};
+use super::super::stamps::Lesson;
 use super::super::verdict::{Class, FailureReason, classify};
 use super::gates::refused;
 use super::offer::{Halt, Item, Offerer, Refusal, Settle, Settled, done, stuck};
 use super::run::Desk;
-use crate::domain::delivery::Millis;
 use crate::domain::reasons::QuarantineReason;
 use crate::domain::record::Occasion;
 use crate::journal::Sequence;
-use rdkafka::types::RDKafkaErrorCode as Code;
 
 impl Offerer<'_> {
     /// What refusals mean; how many items were found guilty.
@@ -24,12 +24,16 @@ impl Offerer<'_> {
         let mut guilty = 0;
         let mut suspect = false;
         let mut failure = None;
+        let mut untimely = false;
+        let mut compression = false;
         for refusal in refusals {
             let Some(item) = items.iter().find(|item| item.sequence == refusal.sequence) else {
                 continue;
             };
-            match self.class_of(refusal.code, item.record.timestamp) {
+            match classify(refusal.code) {
                 Class::Purged => {}
+                Class::Timestamp => untimely = true,
+                Class::Compression => compression = true,
                 Class::Record(reason) if refusal.alone => {
                     guilty += 1;
                     self.condemn(refusal.sequence, reason, items, desk, settle);
@@ -55,13 +59,23 @@ impl Offerer<'_> {
                 }
             }
         }
-        if matches!(failure, Some((FailureReason::Clock, _))) && self.clock.is_suspected() {
-            self.clock.blame();
-            self.client = None;
-            desk.say(Some(
-                "this machine's clock is ahead of the brokers': records are stamped earlier",
-            ));
-            return Ok(guilty);
+        if untimely {
+            // A replay's records have the present as their timestamp.
+            if self.stamps.refused_present() != Lesson::Nothing {
+                self.client = None;
+                desk.say(Some(
+                    "this machine's clock is not the brokers': records are stamped otherwise",
+                ));
+                return Ok(guilty);
+            }
+            failure = Some((FailureReason::Clock, Code::INVALID_TIMESTAMP));
+        }
+        if compression {
+            if self.surroundings.compression.refused().is_some() {
+                self.client = None;
+                return Ok(guilty);
+            }
+            failure = Some((FailureReason::Other, Code::UNSUPPORTED_COMPRESSION));
         }
         if suspect {
             self.alone = true;
@@ -87,15 +101,6 @@ impl Offerer<'_> {
         desk.say(Some(&format!("waits: {words}; {}", reason.way_out())));
         desk.pause(self.backoff.next())?;
         Ok(guilty)
-    }
-
-    /// What an error code says of a record with this timestamp.
-    fn class_of(&mut self, code: Code, timestamp: Millis) -> Class {
-        if code == Code::InvalidTimestamp && self.clock.is_suspected() {
-            return Class::Failure(FailureReason::Clock);
-        }
-        let age = self.clock.latest(now()).0.saturating_sub(timestamp.0);
-        classify(code, age)
     }
 
     /// A topic refused this record alone: to quarantine with it, or, refused there as well, nowhere.

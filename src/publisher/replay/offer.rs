@@ -5,17 +5,21 @@
 //! there is guilty: it goes to quarantine, and if that refuses it as well it is given up and stays what it was.
 
 use super::super::PublisherSettings;
-use super::super::clock::Clock;
+use super::super::code::Code;
+use super::super::forward::weight;
 use super::super::inbox::Report;
 use super::super::kafka::{Batching, Client, NotTaken, Surroundings, now};
 use super::super::recovery::Backoff;
+use super::super::stamps::Stamps;
+use super::super::suspicion::{HANG_UPS, Subject, Suspicion};
+use super::super::topics::Created;
 use super::run::Desk;
 use crate::domain::delivery::Millis;
 use crate::domain::outcome::Fate;
+use crate::domain::reasons::QuarantineReason;
 use crate::domain::record::Record;
 use crate::journal::Sequence;
 use crate::work::Stop;
-use rdkafka::types::RDKafkaErrorCode as Code;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -100,8 +104,11 @@ pub(super) struct Offerer<'a> {
     always_alone: bool,
     pub usable: HashSet<String>,
     pub backoff: Backoff,
-    /// Ours, against the brokers'.
-    pub clock: Clock,
+    pub created: Created,
+    /// With which timestamps records go.
+    pub stamps: Stamps,
+    /// Which records make a broker hang up, where that is being looked for: they go one at a time then.
+    suspicion: Option<Suspicion>,
     /// Since when nothing was acknowledged, where something should have been.
     pub stuck_since: Option<Instant>,
 }
@@ -118,7 +125,9 @@ impl<'a> Offerer<'a> {
             always_alone: false,
             usable: HashSet::new(),
             backoff: Backoff::new(timings.backoff_first, timings.backoff_max),
-            clock: Clock::default(),
+            created: Created::default(),
+            stamps: Stamps::default(),
+            suspicion: None,
             stuck_since: None,
         }
     }
@@ -134,13 +143,14 @@ impl<'a> Offerer<'a> {
         while !items.is_empty() {
             self.build(desk)?;
             self.open_gates(items, desk)?;
-            let latest = self.clock.latest(now());
+            let present = self.stamps.present(now());
             for item in &mut *items {
-                item.record.timestamp = item.record.timestamp.min(latest);
+                item.record.timestamp = present;
             }
             let refusals = self.send(items, desk, settle)?;
             guilty += self.judge(&refusals, items, desk, settle)?;
         }
+        self.suspicion = None;
         if self.alone && !self.always_alone {
             if guilty == 0 {
                 self.always_alone = true;
@@ -193,7 +203,17 @@ impl<'a> Offerer<'a> {
         };
         let mut refusals = Vec::new();
         let mut sent = 0;
-        for item in &*items {
+        let candidates = self.candidates(items);
+        if candidates.is_empty() {
+            if let Some(suspicion) = &mut self.suspicion {
+                suspicion.try_again();
+            }
+            stuck(&mut self.stuck_since, "brokers hang up on what is left")?;
+            desk.pause(self.backoff.next())?;
+            return Ok(refusals);
+        }
+        let (before, _) = client.health().hang_ups();
+        for item in candidates {
             match client.send(item.sequence, &item.record) {
                 Ok(()) => sent += 1,
                 // The rest goes with the next round.
@@ -227,6 +247,11 @@ impl<'a> Offerer<'a> {
                 sent -= self
                     .settle(&mut reports, items, &mut refusals, desk, settle)
                     .min(sent);
+            } else if self.is_hung_up_on(before, items) {
+                self.client = None;
+                stuck(&mut self.stuck_since, "brokers end connections on batches")?;
+                desk.pause(self.backoff.next())?;
+                return Ok(refusals);
             } else if heard.elapsed() >= self.settings.timings.stall {
                 heard = Instant::now();
                 silences += 1;
@@ -241,6 +266,64 @@ impl<'a> Offerer<'a> {
         Ok(refusals)
     }
 
+    /// What is to be sent now: everything, or one record that is not passed over.
+    fn candidates<'i>(&self, items: &'i [Item]) -> Vec<&'i Item> {
+        let Some(suspicion) = &self.suspicion else {
+            return items.iter().collect();
+        };
+        let first = items.iter().find(|item| {
+            let (topic, key) = (&item.record.topic, item.record.key.as_deref());
+            !suspicion.passes_over(item.sequence, topic, key)
+        });
+        first
+            .filter(|_| !suspicion.is_hopeless())
+            .into_iter()
+            .collect()
+    }
+
+    /// Whether connections have ended while records were under way, so that these are to be sent again one at a time, or the one that was
+    /// alone is suspected. `before`: how many had ended when they were sent.
+    fn is_hung_up_on(&mut self, before: u64, items: &[Item]) -> bool {
+        let Some((count, broker)) = self
+            .client
+            .as_ref()
+            .map(|client| client.health().hang_ups())
+        else {
+            return false;
+        };
+        let ended = count.saturating_sub(before);
+        let under_way = self.candidates(items).first().copied();
+        match (&mut self.suspicion, under_way) {
+            (None, _) if ended >= HANG_UPS => {
+                self.suspicion = Some(Suspicion::default());
+                true
+            }
+            (Some(suspicion), Some(item)) if ended > 0 => {
+                suspicion.hung_up(subject(item), broker);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// An acknowledgement may show that others are guilty of hang-ups: as if they were refused alone.
+    fn heard(&mut self, report: &Report, items: &[Item], refusals: &mut Vec<Refusal>) {
+        let item = items.iter().find(|item| item.sequence == report.sequence);
+        let (Some(suspicion), Some(item)) = (&mut self.suspicion, item) else {
+            return;
+        };
+        let bytes = weight(&item.record);
+        let heard = suspicion.acknowledged(report.sequence, bytes, report.broker);
+        refusals.extend(heard.condemned.iter().map(|(subject, reason)| Refusal {
+            sequence: subject.sequence,
+            code: match reason {
+                QuarantineReason::RecordTooLarge => Code::MESSAGE_SIZE_TOO_LARGE,
+                _ => Code::INVALID_RECORD,
+            },
+            alone: true,
+        }));
+    }
+
     /// Takes reports over; how many were of this producer.
     fn settle(
         &mut self,
@@ -251,7 +334,7 @@ impl<'a> Offerer<'a> {
         settle: Settle<'_>,
     ) -> usize {
         let mut mine = 0;
-        for report in reports.drain(..) {
+        for report in &std::mem::take(reports) {
             if report.epoch != self.epoch {
                 continue;
             }
@@ -269,6 +352,7 @@ impl<'a> Offerer<'a> {
             };
             self.stuck_since = None;
             self.backoff.reset();
+            self.heard(report, items, refusals);
             let taken = Settled::Taken {
                 partition,
                 offset,
@@ -277,6 +361,16 @@ impl<'a> Offerer<'a> {
             done(items, report.sequence, &taken, desk, settle);
         }
         mine
+    }
+}
+
+fn subject(item: &Item) -> Subject {
+    Subject {
+        sequence: item.sequence,
+        topic: item.record.topic.clone(),
+        key: item.record.key.clone(),
+        bytes: weight(&item.record),
+        quarantined: item.record.quarantined,
     }
 }
 

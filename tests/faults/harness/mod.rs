@@ -3,6 +3,7 @@
 
 pub mod away;
 pub mod client;
+pub mod codes;
 pub mod damage;
 pub mod greedy;
 pub mod judge;

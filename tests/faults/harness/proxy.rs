@@ -1,8 +1,9 @@
 //! What stands between the bridge and Kafka: passes on what both say to each other, late, in part, or not at all.
 //!
 //! It reads whole requests and answers, and knows which of them are about records: so it can break a connection in the middle of the very
-//! answer that says that a batch is stored.
+//! answer that says that a batch is stored. And it knows where error codes stand in answers (`codes`), and can put others there.
 
+use super::codes::{self, Field};
 use crate::support::eventually::within;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 /// Kafka's number for the request that brings records.
-const PRODUCE: [u8; 2] = [0, 0];
+const PRODUCE: i16 = 0;
 
 /// Larger than any request or answer of a bridge.
 const MAX_FRAME: usize = 64 << 20;
@@ -42,6 +43,14 @@ struct Orders {
     under_way: u64,
     /// Answers that wait.
     held: u64,
+    /// The code to put into such fields of the next so many answers.
+    rewrite: Option<(Field, i16, u64)>,
+    /// How many codes were put in.
+    rewritten: u64,
+    /// Of how many frames in a thousand the connection ends instead, and the state of what chooses them.
+    drops: u64,
+    dropped: u64,
+    random: u64,
     closed: bool,
     open: Vec<TcpStream>,
 }
@@ -70,6 +79,11 @@ impl Proxy {
             cut: 0,
             under_way: 0,
             held: 0,
+            rewrite: None,
+            rewritten: 0,
+            drops: 0,
+            dropped: 0,
+            random: 0x9e37_79b9,
             closed: false,
             open: Vec::new(),
         };
@@ -104,6 +118,31 @@ impl Proxy {
         within(PATIENCE, "answers are cut off", || {
             (self.state.orders.lock().unwrap().cut >= wanted).then_some(())
         });
+    }
+
+    /// Puts this code into the next so many answers that have such a field with another one.
+    pub fn rewrite(&self, field: Field, code: i16, answers: u64) {
+        self.state.orders.lock().unwrap().rewrite = Some((field, code, answers));
+    }
+
+    /// Whether that has been done.
+    pub fn has_rewritten(&self) -> bool {
+        self.state.orders.lock().unwrap().rewrite.is_none()
+    }
+
+    /// How many codes were put in so far.
+    pub fn rewritten(&self) -> u64 {
+        self.state.orders.lock().unwrap().rewritten
+    }
+
+    /// From now on connections end at random, in place of so many of a thousand frames.
+    pub fn drop_at_random(&self, of_a_thousand: u64) {
+        self.state.orders.lock().unwrap().drops = of_a_thousand;
+    }
+
+    /// How many connections were ended at random.
+    pub fn dropped(&self) -> u64 {
+        self.state.orders.lock().unwrap().dropped
     }
 
     /// Keeps records from the broker, and waits until it has answered all that it got before: now the topics stand still.
@@ -150,6 +189,13 @@ impl Drop for Proxy {
         // So that it no longer waits for the next.
         let _ = TcpStream::connect(self.address);
     }
+}
+
+/// A request whose answer is due.
+struct Asked {
+    under_way: Option<UnderWay>,
+    api: i16,
+    version: i16,
 }
 
 /// A request with records that is under way; no more when dropped.
@@ -201,14 +247,27 @@ impl State {
         self: &Arc<Self>,
         client: &TcpStream,
         mut server: &TcpStream,
-        asked: &Sender<Option<UnderWay>>,
+        asked: &Sender<Asked>,
     ) -> io::Result<()> {
         loop {
             let request = frame(client)?;
-            let with_records = request.get(4..6) == Some(&PRODUCE);
-            let under_way = with_records.then(|| self.pass_records());
+            let number = |at| {
+                request
+                    .get(at..at + 2)
+                    .map(|it| i16::from_be_bytes([it[0], it[1]]))
+            };
+            let (api, version) = (number(4).unwrap_or(-1), number(6).unwrap_or(-1));
+            let under_way = (api == PRODUCE).then(|| self.pass_records());
+            if self.is_to_be_dropped() {
+                return Ok(());
+            }
             // Kafka answers the requests of a connection in their order.
-            asked.send(under_way).map_err(io::Error::other)?;
+            let question = Asked {
+                under_way,
+                api,
+                version,
+            };
+            asked.send(question).map_err(io::Error::other)?;
             server.write_all(&request)?;
         }
     }
@@ -226,11 +285,19 @@ impl State {
         &self,
         server: &TcpStream,
         mut client: &TcpStream,
-        questions: &Receiver<Option<UnderWay>>,
+        questions: &Receiver<Asked>,
     ) -> io::Result<()> {
         loop {
-            let answer = frame(server)?;
-            let under_way = questions.recv().map_err(io::Error::other)?;
+            let mut answer = frame(server)?;
+            let Asked {
+                under_way,
+                api,
+                version,
+            } = questions.recv().map_err(io::Error::other)?;
+            self.rewrite(api, version, &mut answer);
+            if self.is_to_be_dropped() {
+                return Ok(());
+            }
             let about_records = under_way.is_some();
             drop(under_way);
             if about_records && self.is_lost() {
@@ -261,6 +328,34 @@ impl State {
         let held = |orders: &mut Orders| orders.ended == ended;
         self.changed.wait_while(orders, held).unwrap().held -= 1;
         true
+    }
+
+    fn rewrite(&self, api: i16, version: i16, answer: &mut [u8]) {
+        let mut orders = self.orders.lock().unwrap();
+        let Some((field, code, left)) = orders.rewrite.filter(|(field, ..)| field.is_of(api))
+        else {
+            return;
+        };
+        let places = codes::places(field, version, &answer[4..]);
+        if places.is_empty() {
+            return;
+        }
+        orders.rewritten += places.len() as u64;
+        orders.rewrite = (left > 1).then_some((field, code, left - 1));
+        for place in places {
+            answer[4 + place..6 + place].copy_from_slice(&code.to_be_bytes());
+        }
+    }
+
+    fn is_to_be_dropped(&self) -> bool {
+        let mut orders = self.orders.lock().unwrap();
+        orders.random = orders
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let dropped = (orders.random >> 33) % 1000 < orders.drops;
+        orders.dropped += u64::from(dropped);
+        dropped
     }
 
     fn is_to_be_cut(&self) -> bool {

@@ -759,6 +759,19 @@ impl Stage {
     }
 }
 
+/// How much CPU time the bridge has had, in seconds.
+pub fn cpu_seconds(bridge: &Serving) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", bridge.pid())).unwrap();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    // `utime` and `stime`, in ticks of a hundredth of a second.
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+}
+
 /// The longest time without an acceptance in a period.
 fn gap(accepted: &[Instant], (since, until): (Instant, Instant)) -> Duration {
     let within = accepted.iter().filter(|at| **at > since && **at < until);

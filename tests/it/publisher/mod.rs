@@ -1,6 +1,7 @@
 //! From the journal to a broker within the process, through the faults that such a broker can be told to have.
 mod disks;
 mod held;
+mod odd_brokers;
 mod rig;
 
 use crate::support::golden::{self, Found, Identity, Making};

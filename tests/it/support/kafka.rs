@@ -574,6 +574,15 @@ impl OwnBroker {
         run(command);
     }
 
+    /// The same with another property, from now on.
+    pub fn restart_with(&self, property: &str) {
+        let file = self.folder.join("config/server.properties");
+        let properties = std::fs::read_to_string(&file).unwrap();
+        // Of a property that stands there twice the last counts.
+        std::fs::write(&file, format!("{properties}\n{property}\n")).unwrap();
+        self.restart();
+    }
+
     fn end(&self, how: &str) {
         let mut command = script("stop");
         command.arg(&self.folder).arg(how);

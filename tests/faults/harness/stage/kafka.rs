@@ -8,12 +8,17 @@ use super::{PATIENCE, Stage};
 use crate::support::eventually::within;
 use crate::support::kafka::OwnBroker;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 impl Stage {
     /// A broker that no other fault uses, with the stage's topics: it may be stopped, killed and paused.
     pub fn own_broker(&mut self) -> Rc<OwnBroker> {
-        let broker = Rc::new(OwnBroker::start_in(self.folder.path(), &[]));
+        self.own_broker_with(&[])
+    }
+
+    /// The same with further properties.
+    pub fn own_broker_with(&mut self, properties: &[&str]) -> Rc<OwnBroker> {
+        let broker = Rc::new(OwnBroker::start_in(self.folder.path(), properties));
         self.use_broker(&broker);
         self.kafka.create_topic(&self.topic, 3, &[]);
         self.kafka.create_topic(&self.quarantine, 1, &[]);
@@ -44,6 +49,12 @@ impl Stage {
         self.kafka.create_topic(&self.topic, 3, config);
     }
 
+    /// Makes the quarantine topic anew with such a configuration: before the first start.
+    pub fn quarantine_with(&self, config: &[(&str, &str)]) {
+        self.kafka.delete_topic(&self.quarantine);
+        self.kafka.create_topic(&self.quarantine, 1, config);
+    }
+
     /// The topic is going to be deleted, and nothing more comes into it: the judge gets to know what stands there.
     pub fn read_ahead(&mut self) {
         let records = self.kafka.read_now(&[&self.topic]);
@@ -57,6 +68,14 @@ impl Stage {
         let proxy = Rc::new(Proxy::before(broker.parse().expect("one broker")));
         self.shim
             .arm(Rule::on(Call::Connect, &broker).leads_to(proxy.port()));
+        self.proxy = Some(Rc::clone(&proxy));
+        proxy
+    }
+
+    /// One that stands beside: who is told its address goes through it, whatever address the broker itself advertises.
+    pub fn proxy_in_front(&mut self) -> Rc<Proxy> {
+        let broker = self.kafka.bootstrap.parse().expect("one broker");
+        let proxy = Rc::new(Proxy::before(broker));
         self.proxy = Some(Rc::clone(&proxy));
         proxy
     }
@@ -75,6 +94,16 @@ impl Stage {
         while Instant::now() < until {
             self.accept(20);
         }
+    }
+
+    /// Waits until the oldest delivery that waits for Kafka has done so for so long.
+    pub fn wait_until_old(&self, age: Duration) {
+        within(PATIENCE, "what waits is old", || {
+            let metrics = self.bridge().metrics();
+            let oldest = metrics.maybe("journal_oldest_pending_timestamp_seconds")?;
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            (now.as_secs_f64() - oldest > age.as_secs_f64()).then_some(())
+        });
     }
 
     /// How many deliveries wait for Kafka.

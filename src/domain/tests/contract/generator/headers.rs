@@ -97,7 +97,11 @@ pub struct Reason(#[schemars(regex(pattern = r"^[a-z_]{1,64}$"))] pub String);
 impl Reason {
     fn document(schema: &mut Schema) {
         let known = schema_for!(KnownReason);
-        let reasons = known.get("oneOf").and_then(|all| all.as_array()).into_iter().flatten();
+        let reasons = known
+            .get("oneOf")
+            .and_then(|all| all.as_array())
+            .into_iter()
+            .flatten();
         open::document(
             schema,
             reasons.filter_map(|one| Some((one["const"].as_str()?, one["description"].as_str()?))),
