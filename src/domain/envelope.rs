@@ -101,7 +101,7 @@ impl<'a> Envelope<'a> {
 
     /// Takes the envelope of a body that was parsed before, from where its token stood; `None` if no string stands there. Nothing else
     /// of the body is looked at.
-    pub(crate) fn restore(body: &'a [u8], token: Range<usize>) -> Option<Self> {
+    pub fn restore(body: &'a [u8], token: Range<usize>) -> Option<Self> {
         let raw = std::str::from_utf8(body.get(token.clone())?).ok()?;
         if raw.len() < 2 || !raw.starts_with('"') || !raw.ends_with('"') {
             return None;

@@ -260,7 +260,7 @@ impl Door {
         app: F,
     ) -> std::io::Result<Running>
     where
-        W: Fn(Request) -> Result<Request, HttpResponse> + Send + Clone + 'static,
+        W: Fn(Request) -> Result<Request, Box<HttpResponse>> + Send + Clone + 'static,
         F: Fn() -> A + Send + Clone + 'static,
         A: IntoServiceFactory<S, Request>,
         S: ServiceFactory<Request, Config = AppConfig> + 'static,
@@ -300,7 +300,9 @@ impl Door {
                 .client_request_timeout(Duration::ZERO)
                 .client_disconnect_timeout(DISCONNECTING)
                 .h1_write_buffer_size(GATHERED)
-                .expect(fn_service(move |request: Request| ready(welcome(request))))
+                .expect(fn_service(move |request: Request| {
+                    ready(welcome(request).map_err(|refused| *refused))
+                }))
                 .on_connect_ext(|stream: &Stream, data: &mut Extensions| {
                     data.insert(Rc::clone(stream.connection()));
                 })

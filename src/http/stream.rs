@@ -1,8 +1,8 @@
 //! A connection's bytes: as they stand, or through TLS.
 //!
 //! The handshake is a part of reading, not a step before it. So a connection is known, has a place and is timed from the moment it
-//! is accepted: one that stalls in its handshake is treated like one that stalls in its head. Beneath both lies the [`Wire`], which
-//! passes bytes on only as far as the connection may take: see [`super::connection`].
+//! is accepted: one that stalls in its handshake is treated like one that stalls in its head. Beneath both lies the `Wire`, which
+//! passes bytes on only as far as the connection may take: see `connection`.
 
 use super::connection::Connection;
 use super::connections::{Connections, Limits};

@@ -80,7 +80,7 @@ pub async fn webhook(
 
 /// Answers a request that asks whether its body is welcome (`Expect: 100-continue`), where its head alone decides that it is not: then
 /// nothing invites the body. The connection ends, since what its sender does about the body is not known.
-pub(super) fn expect(request: Request, ingress: &Ingress) -> Result<Request, HttpResponse> {
+pub(super) fn expect(request: Request, ingress: &Ingress) -> Result<Request, Box<HttpResponse>> {
     let started = Instant::now();
     let judged = target(request.head(), ingress)
         .inspect_err(|failure| misdirected(request.head(), *failure, ingress))
@@ -99,7 +99,7 @@ pub(super) fn expect(request: Request, ingress: &Ingress) -> Result<Request, Htt
     ingress
         .metrics
         .request(response.status().as_u16(), started.elapsed().as_secs_f64());
-    Err(response)
+    Err(Box::new(response))
 }
 
 /// Counts a failure before a delivery reached [`Ingest::take`].

@@ -26,7 +26,7 @@ struct DiskLock {
 }
 
 impl DiskLock {
-    fn new(file: File, guard: locking::Guard) -> io::Result<Box<dyn Lock>> {
+    fn boxed(file: File, guard: locking::Guard) -> io::Result<Box<dyn Lock>> {
         Ok(Box::new(Self {
             identity: identity(&file.metadata()?),
             held: (file, guard),
@@ -125,14 +125,14 @@ impl Storage for Disk {
         let file = regular::open(options.mode(0o600), path)?;
         let guard = locking::lock(&file)?;
         give_to_owner(&file, path);
-        DiskLock::new(file, guard)
+        DiskLock::boxed(file, guard)
     }
 
     fn lock_folder(&self, dir: &Path) -> io::Result<Box<dyn Lock>> {
         let folder = File::open(dir)?;
         match locking::lock(&folder)? {
             locking::Guard::Nothing => Err(io::ErrorKind::Unsupported.into()),
-            guard => DiskLock::new(folder, guard),
+            guard => DiskLock::boxed(folder, guard),
         }
     }
 

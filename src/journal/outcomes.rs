@@ -3,7 +3,7 @@
 //! The file is `icroutc\n`, a version (u32), four zeros, then entries: CRC-32C of what follows (u32), length of the outcome (u32),
 //! sequence (u64), outcome. The last entry of a sequence counts. Entries wait in memory for up to a second and are never synced: a
 //! crash loses the newest, which costs knowledge, never data. What follows a bad entry is not read, and is overwritten. An outcome has
-//! [`MOST`] bytes at the most: what claims more is no entry.
+//! `MOST` bytes at the most: what claims more is no entry.
 use super::Sequence;
 use super::bytes::{u32_at, u64_at};
 use super::catalog::Shelf;

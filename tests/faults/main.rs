@@ -29,7 +29,6 @@ mod forged_flood;
 mod garbage;
 mod hang_up;
 mod harness;
-mod hostile_crowd;
 mod idle_connections;
 mod kafka_cut_off;
 mod kafka_forbidden;
@@ -158,7 +157,6 @@ const FAULTS: &[Fault] = &[
     broken_connections::FAULT,
     idle_connections::FAULT,
     never_reading::FAULT,
-    hostile_crowd::FAULT,
     few_descriptors::FAULT,
     standstill::FAULT,
     pipelining::FAULT,

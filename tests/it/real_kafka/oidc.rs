@@ -68,7 +68,7 @@ fn tokens_are_fetched_renewed_and_waited_for_and_none_of_it_is_logged() {
     let settings = [
         ("KAFKA_PROPERTIES_FILE", properties.to_str().unwrap()),
         ("LOG", "debug"),
-        // A second client, which logs in for itself.
+        // With the right that a token gives, too.
         ("KAFKA_CREATE_TOPICS", "true"),
     ];
     let bridge = serve(dir.path(), &bootstrap, &topic, &settings);

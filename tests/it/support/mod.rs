@@ -15,4 +15,5 @@ pub mod promtool;
 pub mod service_manager;
 pub mod token_endpoint;
 
+#[allow(unused_imports, reason = "each test takes what it needs")]
 pub use icr_tests_shared::{deliveries, eventually, golden, harness, sim_storage};

@@ -176,6 +176,12 @@ impl Serving {
         ticks / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
     }
 
+    /// How many files it has open (Linux).
+    pub fn files(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        files.map_or(0, Iterator::count)
+    }
+
     /// An amount of memory from its status, such as `VmHWM:`, in MiB (Linux).
     pub fn status_mib(&self, name: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();

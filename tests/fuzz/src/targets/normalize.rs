@@ -92,7 +92,10 @@ fn understand(payload: &[u8], drop_sender: bool) -> Result<Expected, Reason> {
         format!("\"event\":{}", root.get("event").unwrap().token),
         format!(
             "\"state\":{}",
-            state.clone().and_then(|(text, _)| text).unwrap_or_else(null)
+            state
+                .clone()
+                .and_then(|(text, _)| text)
+                .unwrap_or_else(null)
         ),
         format!(
             "\"organization\":{}",
@@ -160,7 +163,11 @@ fn understand(payload: &[u8], drop_sender: bool) -> Result<Expected, Reason> {
             Some("installation" | "sender") if is_object => {}
             Some("transaction") if transaction.is_some() => {}
             Some(name) => {
-                parts.push(format!("\"{}\":{}", free_name(&root, name), value.compact()));
+                parts.push(format!(
+                    "\"{}\":{}",
+                    free_name(&root, name),
+                    value.compact()
+                ));
             }
         }
     }
