@@ -97,6 +97,10 @@ const PRODUCE: i16 = 0;
 /// How long the polling thread sleeps while nothing happens; a stop wakes it.
 const POLL: c_int = 1000;
 
+/// How long a producer that is dropped waits for answers to requests that it has sent: what they acknowledge is not sent again. Without a
+/// broker all of it passes.
+const ANSWERS: Duration = Duration::from_millis(100);
+
 /// What a producer that is dropped may still take for the reports of what it had.
 const LAST_FLUSH: Duration = Duration::from_millis(500);
 
@@ -374,6 +378,8 @@ impl<L: Listener> Drop for Producer<L> {
             .store(true, Ordering::Release);
         // SAFETY: the handle is valid until the client is dropped, after this; the polling thread has ended by then.
         unsafe {
+            rd_kafka_purge(self.native(), native::RD_KAFKA_PURGE_F_QUEUE);
+            rd_kafka_flush(self.native(), milliseconds(ANSWERS));
             let flags = native::RD_KAFKA_PURGE_F_QUEUE | native::RD_KAFKA_PURGE_F_INFLIGHT;
             rd_kafka_purge(self.native(), flags);
             // What the purge has made ready is reported.
