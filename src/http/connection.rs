@@ -7,7 +7,7 @@
 //!
 //! - **While an answer cannot be written, nothing is read.** An answer that is not taken within `WRITE_TIME` ends the connection,
 //!   however slowly the client reads meanwhile, and what was still to be sent is dropped.
-//! - **While a complete request is worked on, one read ahead is made** of at most `STEP` bytes.
+//! - **While a complete request is worked on, one read ahead is made** of at most `STEP` bytes, and kept: see [`super::stream`].
 //! - **Otherwise `STEP` bytes are passed on at a time**, more only of a head that is long already, and of a body whose length was declared
 //!   and for which memory was set aside; and none while a body waits for that memory.
 //!
@@ -85,8 +85,8 @@ pub(super) struct Connection {
     passed: Cell<usize>,
     /// It was given its turn although more may have come.
     paused: Cell<bool>,
-    /// Something was read ahead of an answer; the library may still have requests of it.
-    queued: Cell<bool>,
+    /// The beginning of the next request is kept until the answer that is owed has been given.
+    held_back: Cell<bool>,
     /// Since when answers wait to be read.
     unread_since: Cell<Option<Instant>>,
     /// Bytes that it is counted for in the worker's limit.
@@ -131,7 +131,7 @@ impl Connection {
             ahead: Cell::new(0),
             passed: Cell::new(0),
             paused: Cell::new(false),
-            queued: Cell::new(false),
+            held_back: Cell::new(false),
             unread_since: Cell::new(None),
             held: Cell::new(0),
             waits_since: Cell::new(now),
@@ -165,12 +165,6 @@ impl Connection {
         if self.unread_since.get().is_some() || self.waits_for_memory.get() {
             return 0;
         }
-        if self.requests.get() == 0 {
-            // It takes up what it has before it asks for more.
-            self.queued.set(false);
-        } else if self.owed.get() > 0 && self.queued.get() {
-            return 0;
-        }
         let step = match self.fills.get() {
             Some(left) => left.min(BODY_STEP),
             // A long head is looked through from its beginning each time more of it comes.
@@ -184,6 +178,16 @@ impl Connection {
             context.waker().wake_by_ref();
         }
         room
+    }
+
+    /// Whether a request has come completely and has no answer.
+    pub(super) fn is_owing(&self) -> bool {
+        self.owed.get() > 0 || self.waits_for_memory.get()
+    }
+
+    /// Whether the beginning of the next request is kept; its task is woken once no answer is owed.
+    pub(super) fn hold_back(&self, is_kept: bool) {
+        self.held_back.set(is_kept);
     }
 
     /// Whether it was closed here.
@@ -205,9 +209,6 @@ impl Connection {
         if self.requests.get() == 0 && self.ahead.get() == 0 {
             // The next request begins.
             self.waits_since.set(Instant::now());
-        }
-        if self.owed.get() > 0 {
-            self.queued.set(true);
         }
         if self.requests.get() == 0 || self.owed.get() > 0 {
             self.ahead.set(self.ahead.get() + count);
@@ -318,7 +319,7 @@ impl Connection {
             return true;
         }
         let silence = socket::silence(self.socket).unwrap_or(LINGER);
-        if silence < LINGER || socket::has_input(self.socket) {
+        if silence < LINGER || self.has_input() {
             self.due.set(now + LINGER.saturating_sub(silence));
             return true;
         }
@@ -342,7 +343,7 @@ impl Connection {
 
     /// Whether bytes have arrived that were not read yet.
     pub(super) fn has_input(&self) -> bool {
-        self.paused.get() || socket::has_input(self.socket)
+        self.paused.get() || self.held_back.get() || socket::has_input(self.socket)
     }
 
     /// Whether it could make room for others: we wait for the sender, or it does not read.
@@ -487,7 +488,7 @@ impl Drop for Busy {
             less(&connection.owed);
         }
         connection.waits_since.set(Instant::now());
-        if was_waiting || connection.queued.get() {
+        if was_waiting || connection.held_back.get() {
             connection.wake();
         }
     }

@@ -8,6 +8,7 @@ pub mod body;
 mod connection;
 pub mod connections;
 mod encoding;
+mod framing;
 pub mod guard;
 mod meter;
 pub mod problem;

@@ -60,6 +60,7 @@ const UNREAD_INGRESS: usize = 32 << 10;
 const UNREAD_ADMIN: usize = 128 << 10;
 
 /// How long the system offers bytes to a client that has gone without a word.
+#[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// What long heads, bodies that wait for memory, and unread answers of all connections together may take.

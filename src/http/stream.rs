@@ -3,16 +3,22 @@
 //! The handshake is a part of reading, not a step before it. So a connection is known, has a place and is timed from the moment it
 //! is accepted: one that stalls in its handshake is treated like one that stalls in its head. Beneath both lies the `Wire`, which
 //! passes bytes on only as far as the connection may take: see `connection`.
+//!
+//! While an answer is owed, nothing of a request that has come behind is passed on, but where it had come as a whole already. Why: see
+//! `framing`.
 
 use super::connection::Connection;
 use super::connections::{Connections, Limits};
+use super::framing::Framing;
 use super::socket;
 use super::wire::Wire;
 use crate::tls::Tls;
 use actix_web::rt::net::TcpStream;
+use bytes::{Buf, BytesMut};
 use prometheus::IntCounter;
 use std::fmt::Display;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,6 +31,9 @@ use tokio_rustls::server::TlsStream;
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
+/// Bytes of the next request that are read ahead at a time.
+const AHEAD: usize = 4 << 10;
+
 /// How connections of a listener begin.
 #[derive(Clone)]
 pub struct Opener {
@@ -35,7 +44,26 @@ pub struct Opener {
 }
 
 /// A connection of a listener.
-pub(super) enum Stream {
+pub(super) struct Stream {
+    transport: Transport,
+    framing: Framing,
+    /// What has come behind the requests that were passed on.
+    next: BytesMut,
+    passed_on: PassedOn,
+}
+
+/// How far requests were passed on.
+#[derive(Clone, Copy, PartialEq)]
+enum PassedOn {
+    /// The last one not to its end.
+    InPart,
+    /// To its end just now: the HTTP library may not have looked at it yet.
+    Whole,
+    /// To its end, and the library has had its turn since.
+    WholeAndSeen,
+}
+
+enum Transport {
     Plain(Wire),
     Tls(Box<Secured>),
 }
@@ -66,28 +94,76 @@ impl Opener {
         let _ = stream.set_nodelay(true);
         let connection = connections.opened(stream.as_raw_fd(), limits);
         let wire = Wire::new(stream, Rc::clone(&connection));
-        match &self.tls {
-            None => Stream::Plain(wire),
-            Some(tls) => Stream::Tls(Box::new(Secured {
+        let transport = match &self.tls {
+            None => Transport::Plain(wire),
+            Some(tls) => Transport::Tls(Box::new(Secured {
                 state: State::Handshake(tls.acceptor().accept(wire).into_fallible()),
                 connection,
                 failed_handshakes: self.failed_handshakes.clone(),
             })),
+        };
+        Stream {
+            transport,
+            framing: Framing::default(),
+            next: BytesMut::new(),
+            passed_on: PassedOn::InPart,
         }
     }
 }
 
 impl Stream {
     pub(super) fn connection(&self) -> &Rc<Connection> {
-        match self {
-            Self::Plain(wire) => wire.connection(),
-            Self::Tls(secured) => &secured.connection,
+        match &self.transport {
+            Transport::Plain(wire) => wire.connection(),
+            Transport::Tls(secured) => &secured.connection,
         }
+    }
+
+    /// Waits until the next request may be passed on, whose beginning is in `next` then, if it has come; false if nothing more comes.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.connection().is_closed() {
+            return Poll::Ready(Ok(false));
+        }
+        let answered = self.passed_on == PassedOn::WholeAndSeen && !self.connection().is_owing();
+        if !answered || !self.next.is_empty() {
+            ready!(self.poll_ahead(cx))?;
+            if self.next.is_empty() {
+                return Poll::Ready(Ok(false));
+            }
+        }
+        if self.connection().is_owing() {
+            // Its answer wakes us.
+            self.connection().hold_back(true);
+            return Poll::Pending;
+        }
+        if self.passed_on == PassedOn::Whole {
+            self.passed_on = PassedOn::WholeAndSeen;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.connection().hold_back(false);
+        self.passed_on = PassedOn::InPart;
+        Poll::Ready(Ok(true))
+    }
+
+    /// Reads the beginning of the next request, if it has not come.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.next.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut room = [MaybeUninit::uninit(); AHEAD];
+        let mut ahead = ReadBuf::uninit(&mut room);
+        let read = self.transport.poll_read(cx, &mut ahead);
+        if read.is_pending() {
+            self.passed_on = PassedOn::WholeAndSeen;
+        }
+        self.next.extend_from_slice(ahead.filled());
+        read
     }
 
     /// The end of a connection whose head has not come in time: says so where that can be understood.
     fn give_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Self::Tls(secured) = self
+        if let Transport::Tls(secured) = &self.transport
             && let State::Handshake(_) = secured.state
         {
             secured.failed("it has taken too long");
@@ -135,8 +211,43 @@ impl AsyncRead for Stream {
         if stream.connection().take_overdue() {
             return stream.give_up(cx);
         }
-        match stream {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+        if stream.passed_on != PassedOn::InPart && !ready!(stream.poll_next(cx))? {
+            return Poll::Ready(Ok(()));
+        }
+        if stream.next.is_empty() {
+            let before = buffer.filled().len();
+            ready!(stream.transport.poll_read(cx, buffer))?;
+            let read = buffer.filled().get(before..).unwrap_or_default();
+            if let Some(end) = stream.framing.last_end(read) {
+                stream.passed_on = PassedOn::Whole;
+                stream
+                    .next
+                    .extend_from_slice(read.get(end..).unwrap_or_default());
+                buffer.set_filled(before + end);
+            }
+        } else {
+            let room = stream.next.len().min(buffer.remaining());
+            let piece = stream.next.get(..room).unwrap_or_default();
+            let end = stream.framing.last_end(piece);
+            if end.is_some() {
+                stream.passed_on = PassedOn::Whole;
+            }
+            let length = end.unwrap_or(room);
+            buffer.put_slice(stream.next.get(..length).unwrap_or_default());
+            stream.next.advance(length);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Transport {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(wire) => Pin::new(wire).poll_read(cx, buffer),
             Self::Tls(secured) => ready!(secured.poll_open(cx))?.poll_read(cx, buffer),
         }
     }
@@ -148,9 +259,9 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(secured) => match &mut secured.state {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Transport::Tls(secured) => match &mut secured.state {
                 State::Open(stream) => Pin::new(stream).poll_write(cx, bytes),
                 State::Handshake(_) | State::Failed(_) => {
                     Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
@@ -160,9 +271,9 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(secured) => match &mut secured.state {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Tls(secured) => match &mut secured.state {
                 State::Open(stream) => Pin::new(stream).poll_flush(cx),
                 // Nothing of ours waits to be written.
                 State::Handshake(_) | State::Failed(_) => Poll::Ready(Ok(())),
@@ -171,9 +282,9 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(secured) => match &mut secured.state {
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(secured) => match &mut secured.state {
                 State::Open(stream) => Pin::new(stream).poll_shutdown(cx),
                 State::Failed(wire) => Pin::new(wire).poll_shutdown(cx),
                 State::Handshake(_) => {

@@ -69,7 +69,7 @@ pub async fn webhook(
             response
         }
     };
-    if ingress.connections.are_leaving() || is_chunked(&request) {
+    if ingress.connections.are_leaving() || is_last(&request) {
         close(&mut response);
     }
     ingress
@@ -165,9 +165,10 @@ async fn deliver(
 }
 
 /// The connection of such a request ends after its answer: actix takes what follows the last chunk for trailers, bare line feeds and all, and
-/// so may see its end behind where others see it. Requests that were pipelined behind it and have arrived by then are served first.
-fn is_chunked(request: &HttpRequest) -> bool {
-    request.headers().contains_key(TRANSFER_ENCODING)
+/// so may see its end behind where others see it; and it ends a connection that was to go on in another protocol. Requests that were
+/// pipelined behind it and have arrived by then are served first.
+fn is_last(request: &HttpRequest) -> bool {
+    request.headers().contains_key(TRANSFER_ENCODING) || request.head().upgrade()
 }
 
 /// Whether a request wants to go on as WebSocket. actix then takes all that follows for its body, whatever length it declares.

@@ -35,22 +35,42 @@ fn a_connection_stays_usable_after_each_error_but_413() {
 fn pipelined_deliveries_are_answered_in_order() {
     let app = TestApp::start(&[]);
     let mut connection = Connection::open(app.ingress);
-    let mut bytes = Vec::new();
-    for number in 0..10 {
-        let request = genuine(&app, number);
-        let head = format!(
-            "POST /webhook HTTP/1.1\r\nhost: b\r\nx-icr-signature-256: {}\r\ncontent-length: {}\r\n\r\n",
-            request.signature,
-            request.body.len()
-        );
-        bytes.extend_from_slice(head.as_bytes());
-        bytes.extend_from_slice(&request.body);
-    }
+    let bytes: Vec<u8> = (0..10).flat_map(|number| whole(&app, number)).collect();
     connection.send(&bytes);
     let ids: Vec<String> = (0..10)
         .map(|_| assert_accepted(&connection.response()))
         .collect();
     assert!(ids.is_sorted(), "{ids:?}");
+}
+
+#[test]
+fn a_delivery_of_which_a_part_came_with_the_one_before_does_not_end_the_connection() {
+    let app = TestApp::start(&[]);
+    let mut connection = Connection::open(app.ingress);
+    let mut next = whole(&app, 0);
+    for number in 1..=40 {
+        let before = std::mem::replace(&mut next, whole(&app, number));
+        // From nothing to all but the last byte, the head's end among it.
+        let part = next.len() * number as usize / 41;
+        connection.send(&[&before[..], &next[..part]].concat());
+        let response = connection.response();
+        assert_accepted(&response);
+        assert_eq!(response.header("connection"), None, "{part} bytes");
+        next.drain(..part);
+    }
+}
+
+/// A genuine delivery as a client sends it.
+fn whole(app: &TestApp, number: u64) -> Vec<u8> {
+    let request = genuine(app, number);
+    let mut bytes = format!(
+        "POST /webhook HTTP/1.1\r\nhost: b\r\nx-icr-signature-256: {}\r\ncontent-length: {}\r\n\r\n",
+        request.signature,
+        request.body.len()
+    )
+    .into_bytes();
+    bytes.extend_from_slice(&request.body);
+    bytes
 }
 
 #[test]
