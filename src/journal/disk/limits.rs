@@ -1,4 +1,5 @@
 //! What a folder's filesystem does not offer of what the journal's guarantees need: asked by trying it on a file without a name.
+
 use super::super::storage::is_full;
 use super::precautions;
 use std::fs::{File, OpenOptions};
@@ -6,8 +7,10 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+#[cfg(target_os = "linux")]
 const VOLATILE: &str = "this folder is in memory (tmpfs): a restart of the machine, or the end of the container or pod, deletes deliveries that were answered \
      202 and are not published yet; use a folder on a disk";
+#[cfg(target_os = "linux")]
 const LAYER: &str = "this folder is in a container's own layer (overlay): removing the container deletes deliveries that were answered 202 and are not \
      published yet; mount a volume here";
 const COPY_ON_WRITE: &str = "this filesystem copies on write, and the journal's files cannot be exempted from it: space that is reserved ahead does not keep \

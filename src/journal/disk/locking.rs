@@ -4,10 +4,13 @@
 //! belongs to the open file, which another layer of such a filesystem may offer; then a name in the kernel's table of abstract sockets,
 //! which keeps out a second process on this machine (in this network namespace). What remains without a guard is said at start
 //! (`limits`).
+
 use super::precautions;
 use std::fs::{File, TryLockError};
 use std::io;
+#[cfg(target_os = "linux")]
 use std::os::unix::fs::MetadataExt;
+#[cfg(target_os = "linux")]
 use std::os::unix::net::UnixListener;
 
 /// What keeps others out for as long as it and the open file are there.
@@ -15,6 +18,7 @@ pub(super) enum Guard {
     /// A lock on the file itself.
     Lock,
     /// A name among this machine's abstract sockets, given back when dropped.
+    #[cfg(target_os = "linux")]
     Name(#[expect(dead_code, reason = "holds the name until dropped")] UnixListener),
     /// There is none to be had.
     Nothing,
@@ -71,6 +75,6 @@ fn otherwise(file: &File) -> io::Result<Guard> {
 
 #[cfg(not(target_os = "linux"))]
 fn otherwise(file: &File) -> io::Result<Guard> {
-    let _ = (file, MetadataExt::ino);
+    let _ = file;
     Ok(Guard::Nothing)
 }
