@@ -12,10 +12,15 @@ import pathlib
 import re
 import sys
 import time
+import urllib.error
+import urllib.request
 
 from stack import Bridge, Kafka, Prometheus, ROOT, eventually, work_folder
 
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/icr-bridge.json").read_text())
+
+# Signed requests to a URL that takes nothing.
+MISDIRECTED = 3
 
 # What may stay at 0 here. Everything else must have shown more than that at some time.
 STILL = {
@@ -88,6 +93,13 @@ def traffic(bridge, kafka):
     send("--payload", payload)
     known["accepted"]["other"] += 1
     known["quarantined"]["event_missing"] = 1
+    # Signed, and sent to a URL that takes nothing.
+    for _ in range(MISDIRECTED):
+        try:
+            urllib.request.urlopen(urllib.request.Request(f"{bridge.ingress}s", b"{}", {"x-icr-signature-256": "0" * 64}))
+            raise AssertionError("taken")
+        except urllib.error.HTTPError as error:
+            assert error.code == 404, error
     # A secret file that is away, and comes back.
     aside = bridge.folder / "secret.aside"
     bridge.secret_file.rename(aside)
@@ -116,7 +128,7 @@ def exact(prometheus, known):
         "Accepted by event": [{("event", name): count for name, count in accepted.items()}],
         "Published by event": [{("event", name): count for name, count in published.items()}],
         "Quarantined by reason": [{("reason", name): count for name, count in known["quarantined"].items()}],
-        "Rejected by reason": [{("reason", name): count for name, count in known["rejected"].items()}],
+        "Rejected by reason": [{("reason", name): count for name, count in known["rejected"].items()}, {(): MISDIRECTED}],
         "Repeats, and bodies that differ": [{("app", "default"): known["duplicate"]}, {(): 0}],
         "Secret that matched": [{("position", "0"): total + known["duplicate"]}, {(): 1}],
         "Answers by code": [
@@ -124,6 +136,7 @@ def exact(prometheus, known):
                 ("code", "202"): total + known["duplicate"],
                 ("code", "403"): known["rejected"]["signature_wrong"],
                 ("code", "400"): known["rejected"]["body_not_json"],
+                ("code", "404"): MISDIRECTED,
             },
             {(): 0},
         ],
