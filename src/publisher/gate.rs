@@ -192,6 +192,8 @@ impl Line {
         let health = self.client.as_ref().map(Client::health);
         if let Some(words) = health.and_then(Health::not_as_advertised) {
             self.report_failure(FailureReason::NoBroker, "brokers", &words);
+            // Only a new client is sure to ask the bootstrap servers again, once the addresses are corrected there.
+            self.rebuild_if_it_lasts(FailureReason::NoBroker, words);
             return;
         }
         if short > 0 {
@@ -204,7 +206,6 @@ impl Line {
             );
             return;
         }
-        self.unexplained += 1;
         let health = self.client.as_ref().map(Client::health);
         let words = match health.and_then(Health::producer_id) {
             Some(words) => format!("{in_flight} records wait without any report: {words}"),
@@ -213,10 +214,16 @@ impl Line {
             ),
         };
         self.report_failure(FailureReason::Stalled, "the topic", &words);
+        self.rebuild_if_it_lasts(FailureReason::Stalled, words);
+    }
+
+    /// Counts a look that has shown nothing to wait for; after some of them the producer is given up for a new one.
+    fn rebuild_if_it_lasts(&mut self, reason: FailureReason, words: String) {
+        self.unexplained += 1;
         if self.unexplained >= UNEXPLAINED_CHECKS {
             self.unexplained = 0;
             self.trouble = Some(Trouble {
-                reason: FailureReason::Stalled,
+                reason,
                 topic: "any".to_owned(),
                 words,
             });

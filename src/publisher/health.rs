@@ -129,12 +129,12 @@ impl Health {
         }
     }
 
-    /// The addresses that brokers advertise, where none of them can be reached though a bootstrap server can; else none.
+    /// The addresses that brokers advertise, where a bootstrap server has answered and none of them has; else none.
     pub fn advertise(&self, unreachable: Vec<String>) {
         self.trouble.lock().unreachable = unreachable;
     }
 
-    /// What is wrong where bootstrap servers answer, and no broker can be reached at the address that it advertises.
+    /// What is wrong where a bootstrap server has answered, and no broker at the address that it advertises.
     pub fn not_as_advertised(&self) -> Option<String> {
         self.trouble.lock().not_as_advertised()
     }
@@ -186,7 +186,7 @@ impl Trouble {
     fn not_as_advertised(&self) -> Option<String> {
         (!self.unreachable.is_empty()).then(|| {
             format!(
-                "a bootstrap server answers, but the addresses that the brokers advertise ({}) cannot be reached from here; open the \
+                "a bootstrap server has answered, but no connection to the addresses that the brokers advertise ({}) has; open the \
                  way to them, or correct advertised.listeners at the brokers",
                 self.unreachable.join(", ")
             )

@@ -1,4 +1,5 @@
 //! The few of librdkafka's statistics that tell an operator something, out of the many it emits (STATISTICS.md).
+
 use super::sink::Statistics;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -23,6 +24,8 @@ struct Broker {
     /// `host:port`, as the broker advertises it.
     nodename: String,
     state: String,
+    connects: i64,
+    rx: i64,
     txerrs: i64,
     txretries: i64,
     req_timeouts: i64,
@@ -72,19 +75,16 @@ pub fn parse(json: &[u8]) -> Option<Statistics> {
     })
 }
 
-/// The addresses that brokers advertise (`advertised.listeners`), where none of them can be reached though a bootstrap server can.
+/// The addresses that brokers advertise (`advertised.listeners`), where connections to them were tried and none has ever answered: a bootstrap
+/// server has, or they would not be known. (Its own connection is no sign: librdkafka gives it up once it knows them.)
 pub fn unreachable(json: &[u8]) -> Vec<String> {
     let raw: Raw = serde_json::from_slice(json).unwrap_or_default();
-    let up = |broker: &Broker| broker.state == "UP";
-    let (learned, bootstrap): (Vec<_>, Vec<_>) =
-        raw.brokers.values().partition(|broker| broker.nodeid >= 0);
-    if learned.iter().any(|broker| up(broker)) || !bootstrap.iter().any(|broker| up(broker)) {
+    let advertised = || raw.brokers.values().filter(|broker| broker.nodeid >= 0);
+    let tried = advertised().any(|broker| broker.connects > 0);
+    if !tried || advertised().any(|broker| broker.rx > 0) {
         return Vec::new();
     }
-    let mut names: Vec<_> = learned
-        .into_iter()
-        .map(|broker| broker.nodename.clone())
-        .collect();
+    let mut names: Vec<_> = advertised().map(|broker| broker.nodename.clone()).collect();
     names.sort_unstable();
     names
 }
@@ -112,21 +112,23 @@ mod tests {
     }
 
     #[test]
-    fn advertised_addresses_are_to_blame_only_where_none_of_them_is_reached_and_a_bootstrap_server_is()
-     {
-        let json = |bootstrap: &str, first: &str| {
+    fn advertised_addresses_are_to_blame_where_they_were_tried_and_none_has_ever_answered() {
+        let json = |connects: i64, answers: i64| {
             let json = serde_json::json!({"brokers": {
-                "kafka:9092/bootstrap": {"nodeid": -1, "nodename": "kafka:9092", "state": bootstrap},
-                "10.0.0.1:9092/1": {"nodeid": 1, "nodename": "10.0.0.1:9092", "state": first},
-                "10.0.0.2:9092/2": {"nodeid": 2, "nodename": "10.0.0.2:9092", "state": "CONNECT"},
+                "kafka:9092/bootstrap": {"nodeid": -1, "nodename": "kafka:9092", "state": "DOWN", "connects": 1, "rx": 3},
+                "10.0.0.1:9092/1": {"nodeid": 1, "nodename": "10.0.0.1:9092", "state": "TRY_CONNECT", "connects": connects, "rx": answers},
+                "10.0.0.2:9092/2": {"nodeid": 2, "nodename": "10.0.0.2:9092", "state": "INIT"},
             }});
             json.to_string()
         };
-        let found = unreachable(json("UP", "TRY_CONNECT").as_bytes());
+        let found = unreachable(json(4, 0).as_bytes());
         assert_eq!(found, ["10.0.0.1:9092", "10.0.0.2:9092"]);
-        for (bootstrap, first) in [("UP", "UP"), ("DOWN", "TRY_CONNECT")] {
-            assert_eq!(unreachable(json(bootstrap, first).as_bytes()), [""; 0]);
+        for (connects, answers) in [(0, 0), (4, 1)] {
+            assert_eq!(unreachable(json(connects, answers).as_bytes()), [""; 0]);
         }
+        let down =
+            br#"{"brokers":{"kafka:9092/bootstrap":{"nodeid":-1,"state":"DOWN","connects":4}}}"#;
+        assert_eq!(unreachable(down), [""; 0]);
         assert_eq!(unreachable(b"no json"), [""; 0]);
     }
 
