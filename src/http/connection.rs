@@ -180,9 +180,9 @@ impl Connection {
         room
     }
 
-    /// Whether a request has come completely and has no answer.
+    /// Whether a request has come completely and has no answer, or an answer was not taken.
     pub(super) fn is_owing(&self) -> bool {
-        self.owed.get() > 0 || self.waits_for_memory.get()
+        self.owed.get() > 0 || self.waits_for_memory.get() || self.unread_since.get().is_some()
     }
 
     /// Whether the beginning of the next request is kept; its task is woken once no answer is owed.

@@ -34,7 +34,7 @@ pub(super) struct Trouble {
 pub(super) struct Round {
     /// The last suspect.
     pub(super) until: Sequence,
-    /// What the suspects weigh together.
+    /// What the suspects weigh together; 0 where the size of their batch is not what was refused.
     pub(super) bytes: usize,
     /// Whether one was found.
     pub(super) guilty: bool,
@@ -141,7 +141,8 @@ impl Line {
                 self.trouble_with(FailureReason::RecordRefused, &topic, code);
             }
             Class::Bystander if !self.alone => {
-                self.suspects.push((sequence, entry.bytes));
+                // Another record of the batch is to blame, so not the batch's size.
+                self.suspects.push((sequence, 0));
                 self.trouble_with(FailureReason::RecordRefused, &topic, code);
             }
             Class::Bystander => self.trouble_with(FailureReason::Other, &topic, code),
@@ -316,7 +317,7 @@ impl Line {
         let Some(round) = self.round.take() else {
             return;
         };
-        if !round.guilty && !self.always_alone {
+        if !round.guilty && round.bytes > 0 && !self.always_alone {
             self.shrink_batches(&round);
         }
         self.hang_ups.end(round.hung_up && !round.guilty);

@@ -20,7 +20,6 @@ struct Greedy {
     /// What it sends, over and over.
     bytes: Arc<[u8]>,
     at: usize,
-    taken: u64,
     /// Whether it sends once only.
     once: bool,
     reads: bool,
@@ -45,7 +44,6 @@ impl Crowd {
                 stream: socket.into(),
                 bytes: Arc::clone(&bytes),
                 at: 0,
-                taken: 0,
                 once,
                 // Each fourth reads a byte at a time.
                 reads: number % 4 == 3,
@@ -54,12 +52,10 @@ impl Crowd {
         }
     }
 
-    /// Each sends what the bridge takes at this moment; some read a byte. How many were closed by the bridge so far, and how many bytes it has
-    /// taken from all of them.
-    pub fn push(&mut self) -> (usize, u64) {
+    /// Each sends what the bridge takes at this moment; some read a byte. How many were closed by the bridge so far.
+    pub fn push(&mut self) -> usize {
         self.0.iter_mut().for_each(Greedy::push);
-        let closed = self.0.iter().filter(|greedy| greedy.closed).count();
-        (closed, self.0.iter().map(|greedy| greedy.taken).sum())
+        self.0.iter().filter(|greedy| greedy.closed).count()
     }
 
     /// How many there are.
@@ -76,10 +72,7 @@ impl Greedy {
                 break;
             }
             match self.stream.write(rest) {
-                Ok(count) => {
-                    self.at += count;
-                    self.taken += count as u64;
-                }
+                Ok(count) => self.at += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => self.closed = true,
             }
