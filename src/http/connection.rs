@@ -27,9 +27,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-/// Bytes that are passed on at a time: an ordinary delivery fits into them. The library makes a request of each 28 of them, at worst, which
-/// takes about a kilobyte.
-const STEP: usize = 4 << 10;
+/// Bytes that are read at a time: an ordinary delivery fits into them.
+pub(super) const STEP: usize = 4 << 10;
 
 /// The same while a long head comes: as much again as has come of it, up to this.
 const HEAD_STEP: usize = 16 << 10;
@@ -46,8 +45,8 @@ const WAITING: usize = 16 << 10;
 /// The longest head that the HTTP library gathers before it answers 431.
 const LONGEST_HEAD: usize = 128 << 10;
 
-/// What a connection keeps whose answers are not read: the requests that were passed on at once, read and queued, and their answers.
-/// Measured by the fault `never-reading`.
+/// What a connection keeps whose answers are not read, at most: the requests that were passed on at once, and their answers. The fault
+/// `never-reading` measures less.
 const UNREAD: usize = 384 << 10;
 
 /// How long a client may take to read the answers that are ready for it.

@@ -83,7 +83,7 @@ impl Framing {
                     return behind;
                 }
                 Part::Start | Part::Head(_) => {
-                    let Some((line, behind)) = first_line(rest) else {
+                    let Some((line, behind)) = split(b'\n', rest) else {
                         self.keep(rest);
                         return None;
                     };
@@ -106,10 +106,10 @@ impl Framing {
     }
 }
 
-/// Without its line feed, and what comes behind it.
-fn first_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (line, behind) = bytes.split_at_checked(memchr(b'\n', bytes)?)?;
-    Some((line, behind.get(1..)?))
+/// What stands before the first such byte, and behind it.
+fn split(at: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = bytes.split_at_checked(memchr(at, bytes)?)?;
+    Some((before, rest.get(1..)?))
 }
 
 impl Part {
@@ -132,18 +132,14 @@ impl Part {
 }
 
 fn field(line: &[u8]) -> Field {
-    let Some((name, value)) = memchr(b':', line).and_then(|colon| line.split_at_checked(colon))
-    else {
+    let Some((name, value)) = split(b':', line) else {
         return Field::Other;
     };
     let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
     if is("content-length") {
         // What is no length is refused by the library, which then reads no more.
-        let digits = str::from_utf8(value).map(|value| value.trim_start_matches(':').trim());
-        digits
-            .unwrap_or_default()
-            .parse()
-            .map_or(Field::Open, Field::Length)
+        let digits = str::from_utf8(value).unwrap_or_default().trim();
+        digits.parse().map_or(Field::Open, Field::Length)
     } else if is("transfer-encoding") || (is("connection") && names_upgrade(value)) {
         Field::Open
     } else {

@@ -7,7 +7,7 @@
 //! While an answer is owed, nothing of a request that has come behind is passed on, but where it had come as a whole already. Why: see
 //! `framing`.
 
-use super::connection::Connection;
+use super::connection::{Connection, STEP};
 use super::connections::{Connections, Limits};
 use super::framing::Framing;
 use super::socket;
@@ -30,9 +30,6 @@ use tokio_rustls::server::TlsStream;
 /// What a client is told whose first head does not come in time.
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-
-/// Bytes of the next request that are read ahead at a time.
-const AHEAD: usize = 4 << 10;
 
 /// How connections of a listener begin.
 #[derive(Clone)]
@@ -125,7 +122,7 @@ impl Stream {
             return Poll::Ready(Ok(false));
         }
         let answered = self.passed_on == PassedOn::WholeAndSeen && !self.connection().is_owing();
-        if !answered || !self.next.is_empty() {
+        if self.next.is_empty() && !answered {
             ready!(self.poll_ahead(cx))?;
             if self.next.is_empty() {
                 return Poll::Ready(Ok(false));
@@ -146,12 +143,9 @@ impl Stream {
         Poll::Ready(Ok(true))
     }
 
-    /// Reads the beginning of the next request, if it has not come.
+    /// Reads the beginning of the next request.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.next.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        let mut room = [MaybeUninit::uninit(); AHEAD];
+        let mut room = [MaybeUninit::uninit(); STEP];
         let mut ahead = ReadBuf::uninit(&mut room);
         let read = self.transport.poll_read(cx, &mut ahead);
         if read.is_pending() {

@@ -2,7 +2,7 @@
 
 use super::{assert_accepted, genuine};
 use crate::support::app::TestApp;
-use crate::support::http::Connection;
+use crate::support::http::{Connection, rendered};
 
 #[test]
 fn a_connection_stays_usable_after_each_error_but_413() {
@@ -63,14 +63,8 @@ fn a_delivery_of_which_a_part_came_with_the_one_before_does_not_end_the_connecti
 /// A genuine delivery as a client sends it.
 fn whole(app: &TestApp, number: u64) -> Vec<u8> {
     let request = genuine(app, number);
-    let mut bytes = format!(
-        "POST /webhook HTTP/1.1\r\nhost: b\r\nx-icr-signature-256: {}\r\ncontent-length: {}\r\n\r\n",
-        request.signature,
-        request.body.len()
-    )
-    .into_bytes();
-    bytes.extend_from_slice(&request.body);
-    bytes
+    let headers = [("x-icr-signature-256", request.signature.as_str())];
+    rendered("b", "POST", "/webhook", &headers, &request.body)
 }
 
 #[test]

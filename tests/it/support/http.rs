@@ -56,6 +56,31 @@ impl Response {
     }
 }
 
+/// The bytes of a request whose length is declared; `host` stands where no header names another.
+pub fn rendered(
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Vec<u8> {
+    let mut head = format!(
+        "{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+    {
+        head.push_str(&format!("host: {host}\r\n"));
+    }
+    headers
+        .iter()
+        .for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+    head.push_str("\r\n");
+    [head.as_bytes(), body].concat()
+}
+
 impl Connection {
     pub fn open(address: SocketAddr) -> Self {
         Self::try_open(address).unwrap()
@@ -97,23 +122,8 @@ impl Connection {
         headers: &[(&str, &str)],
         body: &[u8],
     ) {
-        let mut head = format!(
-            "{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n",
-            body.len()
-        );
-        if !headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("host"))
-        {
-            head.push_str(&format!("host: {}\r\n", self.address));
-        }
-        headers
-            .iter()
-            .for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
-        head.push_str("\r\n");
-        let mut bytes = head.into_bytes();
-        bytes.extend_from_slice(body);
-        self.send(&bytes);
+        let host = self.address.to_string();
+        self.send(&rendered(&host, method, path, headers, body));
     }
 
     pub fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
