@@ -97,6 +97,7 @@ impl Line {
                 bytes,
                 guilty: false,
                 hung_up: true,
+                stamp: None,
             });
             self.trouble = Some(Trouble {
                 reason: REASON,

@@ -14,6 +14,7 @@ use super::prepare::Verdict;
 use super::stamps::Lesson;
 use super::verdict::{Class, FailureReason, classify};
 use crate::domain::delivery::Millis;
+use crate::domain::reasons::QuarantineReason;
 use crate::journal::Sequence;
 use std::time::{Duration, Instant};
 
@@ -40,13 +41,25 @@ pub(super) struct Round {
     pub(super) guilty: bool,
     /// The batch was not refused, but its connection ended: the records go one at a time (`hang_ups`).
     pub(super) hung_up: bool,
+    /// What is to be learnt where none is found: that of several invalid records, the youngest timestamp was refused.
+    pub(super) stamp: Option<RefusedStamp>,
+}
+
+/// A timestamp that a topic has refused, and when it did.
+pub(super) struct RefusedStamp {
+    topic: String,
+    stamp: Millis,
+    at: Millis,
 }
 
 /// What refusals have taught that concern no record by itself.
 #[derive(Default)]
 pub(super) struct Learned {
-    /// A timestamp was refused: the youngest, and its topic.
-    stamp: Option<(String, Millis)>,
+    /// A timestamp was refused: the youngest.
+    stamp: Option<RefusedStamp>,
+    /// The youngest timestamp of records that were called invalid. Where a batch has several, librdkafka reports all of them by that code,
+    /// also those that were too old.
+    invalid: Option<RefusedStamp>,
     /// The codec was.
     compression: bool,
 }
@@ -76,6 +89,17 @@ impl Backoff {
 
     pub(super) fn reset(&mut self) {
         self.next = self.first;
+    }
+}
+
+/// Keeps the younger of the timestamps.
+fn youngest(known: &mut Option<RefusedStamp>, topic: &str, stamp: Millis) {
+    if known.as_ref().is_none_or(|known| known.stamp < stamp) {
+        *known = Some(RefusedStamp {
+            topic: topic.to_owned(),
+            stamp,
+            at: super::kafka::now(),
+        });
     }
 }
 
@@ -121,10 +145,7 @@ impl Line {
                 self.gave_up(&topic, code);
             }
             Class::Timestamp => {
-                let known = self.learned.stamp.take();
-                let youngest = known.filter(|(_, stamp)| *stamp >= entry.timestamp);
-                let youngest = youngest.unwrap_or_else(|| (topic.clone(), entry.timestamp));
-                self.learned.stamp = Some(youngest);
+                youngest(&mut self.learned.stamp, &topic, entry.timestamp);
                 self.trouble_with(FailureReason::Clock, &topic, code);
             }
             Class::Compression => {
@@ -136,8 +157,14 @@ impl Line {
                 self.pronounce(sequence, Verdict::on(entry.quarantined, reason), &topic);
                 self.trouble_with(FailureReason::RecordRefused, &topic, code);
             }
-            Class::Record(_) => {
-                self.suspects.push((sequence, entry.bytes));
+            Class::Record(reason) => {
+                // Only one of the two codes can mean the size of the batch.
+                let too_large = reason == QuarantineReason::RecordTooLarge;
+                self.suspects
+                    .push((sequence, if too_large { entry.bytes } else { 0 }));
+                if !too_large {
+                    youngest(&mut self.learned.invalid, &topic, entry.timestamp);
+                }
                 self.trouble_with(FailureReason::RecordRefused, &topic, code);
             }
             Class::Bystander if !self.alone => {
@@ -226,7 +253,8 @@ impl Line {
         self.sink.rebuilt();
         let mut suspects = std::mem::take(&mut self.suspects);
         let condemned = std::mem::take(&mut self.condemned);
-        let learned = self.learn(&mut trouble);
+        let lessons = std::mem::take(&mut self.learned);
+        let learned = self.learn(&mut trouble, lessons.stamp, lessons.compression);
         if learned {
             // The refused batch is explained: it goes again, otherwise.
             suspects.clear();
@@ -255,6 +283,7 @@ impl Line {
                 bytes: suspects.iter().map(|(_, bytes)| bytes).sum(),
                 guilty: false,
                 hung_up: false,
+                stamp: lessons.invalid,
             });
             self.retry_at = None;
         } else {
@@ -271,13 +300,17 @@ impl Line {
     }
 
     /// Takes to heart what was refused for its timestamp or its codec; whether there is something else to try.
-    fn learn(&mut self, trouble: &mut Trouble) -> bool {
-        let Learned { stamp, compression } = std::mem::take(&mut self.learned);
+    fn learn(
+        &mut self,
+        trouble: &mut Trouble,
+        stamp: Option<RefusedStamp>,
+        compression: bool,
+    ) -> bool {
         let another = compression && self.surroundings.compression.refused().is_some();
-        let Some((topic, stamp)) = stamp else {
+        let Some(RefusedStamp { topic, stamp, at }) = stamp else {
             return another;
         };
-        let lesson = self.stamps.refused(&topic, stamp, super::kafka::now());
+        let lesson = self.stamps.refused(&topic, stamp, at);
         let (kind, words) = match lesson {
             Lesson::TooOld(age) => {
                 trouble.reason = FailureReason::RecordRefused;
@@ -319,6 +352,12 @@ impl Line {
         };
         if !round.guilty && round.bytes > 0 && !self.always_alone {
             self.shrink_batches(&round);
+        }
+        if let Some(RefusedStamp { topic, stamp, at }) = round.stamp
+            && !round.guilty
+        {
+            // Old enough to be refused among others, and by now so old that it went with the present.
+            self.stamps.too_old(&topic, stamp, at);
         }
         self.hang_ups.end(round.hung_up && !round.guilty);
         if self.always_alone {

@@ -68,16 +68,22 @@ impl Stamps {
 
     /// A broker has refused this timestamp on this topic: the youngest, of several.
     pub fn refused(&mut self, topic: &str, stamp: Millis, now: Millis) -> Lesson {
+        self.too_old(topic, stamp, now)
+            .unwrap_or_else(|| self.refused_present())
+    }
+
+    /// This timestamp was refused as too old, if it was not the present.
+    pub fn too_old(&mut self, topic: &str, stamp: Millis, now: Millis) -> Option<Lesson> {
         let age = self.present(now).0.saturating_sub(stamp.0);
-        self.since = Some(Instant::now());
         let known = self.present_from.get(topic).copied();
-        if known != Some(0) {
-            let half = (age / 2).min(known.unwrap_or(u64::MAX) / 2);
-            let from = if half < YOUNG { 0 } else { half };
-            self.present_from.insert(topic.to_owned(), from);
-            return Lesson::TooOld(from);
+        if known == Some(0) {
+            return None;
         }
-        self.refused_present()
+        self.since = Some(Instant::now());
+        let half = (age / 2).min(known.unwrap_or(u64::MAX) / 2);
+        let from = if half < YOUNG { 0 } else { half };
+        self.present_from.insert(topic.to_owned(), from);
+        Some(Lesson::TooOld(from))
     }
 
     /// A broker has refused the present: the clocks differ.

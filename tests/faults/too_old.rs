@@ -26,6 +26,10 @@ pub const FAULT: Fault = Fault {
         }
         stage.load_off();
         stage.settle();
+        // Where several of a batch are too old, librdkafka calls them invalid: no reason to send less at once.
+        let log = stage.bridge().log().join("\n");
+        assert!(!log.contains("records go one by one from now on"), "{log}");
+        assert!(!log.contains("batches are limited to"), "{log}");
         let counted = stage.bridge().metrics();
         let refused = counted.maybe("publish_failures_total{reason=\"record_refused\"}");
         assert!(refused.unwrap_or_default() > 0.0, "no record was too old");
