@@ -5,9 +5,8 @@ use super::connections;
 use super::meter::Metered;
 use super::problem::Failure;
 use crate::domain::reasons::Rejection;
-use actix_web::HttpRequest;
+use actix_http::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
-use actix_web::web::Payload;
 use bytes::{Bytes, BytesMut};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -80,14 +79,14 @@ impl Limits {
 
 /// Reads the whole body as it comes over the wire.
 pub(super) async fn read(
-    request: &HttpRequest,
+    headers: &HeaderMap,
     payload: &mut Payload,
     limits: &Limits,
     (busy, metered): (&Busy, &Metered),
 ) -> Result<Bytes, Failure> {
     let limit = limits.body;
     let read = {
-        let declared = declared_length(request.headers());
+        let declared = declared_length(headers);
         let mut reading = pin!(read_all(payload, declared, limits, (busy, metered)));
         // Most bodies have come with the head: only a body that must be waited for needs a timer.
         match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {

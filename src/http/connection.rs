@@ -17,7 +17,6 @@
 use super::connections::{self, Limits, Shared};
 use super::meter::{self, Meter};
 use super::socket;
-use actix_web::HttpRequest;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::os::fd::RawFd;
@@ -399,9 +398,9 @@ impl Drop for Connection {
     }
 }
 
-/// Marks the request's connection as busy until the guard is dropped.
-pub(super) fn busy(request: &HttpRequest) -> Busy {
-    let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
+/// Marks a request's connection as busy until the guard is dropped.
+pub(super) fn busy(connection: Option<&Rc<Connection>>) -> Busy {
+    let connection = connection.map(Rc::clone);
     if let Some(connection) = &connection {
         connection.requests.set(connection.requests.get() + 1);
         connection.served.set(true);

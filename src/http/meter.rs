@@ -9,7 +9,6 @@
 //! a head of a few thousand single bytes.
 
 use super::connection::Connection;
-use actix_web::HttpRequest;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -91,11 +90,9 @@ impl Meter {
 /// A request on a metered connection, from its head to its answer.
 pub(super) struct Metered(Option<Rc<Meter>>);
 
-/// From here on the request's body is metered.
-pub(super) fn metered(request: &HttpRequest) -> Metered {
-    let meter = request
-        .conn_data::<Rc<Connection>>()
-        .map(|connection| Rc::clone(connection.meter()));
+/// From here on the body of a connection's request is metered.
+pub(super) fn metered(connection: Option<&Rc<Connection>>) -> Metered {
+    let meter = connection.map(|connection| Rc::clone(connection.meter()));
     if let Some(meter) = &meter {
         meter.restart(false);
     }

@@ -19,10 +19,11 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, Server, ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::rt::net::TcpStream;
-use actix_web::web::{self, Data};
+use actix_web::web::Data;
 use actix_web::{App, Error, HttpResponse};
 use socket2::Socket;
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::ready;
 use std::net::{Shutdown, TcpListener};
@@ -184,9 +185,12 @@ pub fn ingress(
         listener,
         move |request| webhook::expect(request, &expecting),
         move || {
-            App::new()
-                .app_data(Data::clone(&ingress))
-                .default_service(web::to(webhook::webhook))
+            let ingress = Data::clone(&ingress);
+            // There is one thing to ask for, so nothing to route.
+            fn_service(move |request| {
+                let ingress = Data::clone(&ingress);
+                async move { Ok::<_, Infallible>(webhook::webhook(request, ingress).await) }
+            })
         },
     )
 }
@@ -228,9 +232,9 @@ async fn looked_after(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let busy = connection::busy(request.request());
+    let busy = connection::busy(request.request().conn_data());
     busy.complete();
-    let _metered = meter::metered(request.request());
+    let _metered = meter::metered(request.request().conn_data());
     next.call(request).await
 }
 

@@ -11,12 +11,12 @@ use crate::ingest::{AppState, Arrival, Ingest, Receipt};
 use crate::metrics::Metrics;
 use crate::shutdown::InFlight;
 use actix_http::{Request, RequestHead};
+use actix_web::HttpResponse;
 use actix_web::http::header::{
     CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
 };
-use actix_web::http::{ConnectionType, Method};
-use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::http::{ConnectionType, Method, Uri};
+use actix_web::web::Data;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -47,29 +47,27 @@ pub struct Ingress {
 }
 
 /// Answers any request on the ingress listener.
-pub async fn webhook(
-    request: HttpRequest,
-    mut payload: Payload,
-    ingress: Data<Ingress>,
-) -> HttpResponse {
+pub async fn webhook(request: Request, ingress: Data<Ingress>) -> HttpResponse {
     let started = Instant::now();
-    let busy = connection::busy(&request);
-    let metered = meter::metered(&request);
+    let busy = connection::busy(request.conn_data());
+    let metered = meter::metered(request.conn_data());
+    let last = is_last(request.head());
     let mut response = match target(request.head(), &ingress) {
-        Ok(app) => match deliver(&request, &mut payload, app, &ingress, (&busy, &metered)).await {
+        Ok(app) => match deliver(request, app, &ingress, (&busy, &metered)).await {
             Ok(receipt) => problem::receipt(receipt),
             Err(failure) => failure.response(),
         },
         Err(failure) => {
             misdirected(request.head(), failure, &ingress);
             let mut response = failure.response();
+            let (_head, mut payload) = request.into_parts();
             if !body::discard(&mut payload, ingress.bodies.body, &metered).await {
                 close(&mut response);
             }
             response
         }
     };
-    if ingress.connections.are_leaving() || is_last(&request) {
+    if ingress.connections.are_leaving() || last {
         close(&mut response);
     }
     ingress
@@ -127,18 +125,18 @@ fn close(response: &mut HttpResponse) {
 
 /// A delivery for an app, in the order of checks: size, encoding; then what [`Ingest::take`] checks.
 async fn deliver(
-    request: &HttpRequest,
-    payload: &mut Payload,
+    mut request: Request,
     app: &Arc<AppState>,
     ingress: &Ingress,
     (busy, metered): (&Busy, &Metered),
 ) -> Result<Receipt, Failure> {
-    if is_endless(request) {
+    if is_endless(request.head()) {
         return Err(Failure::BrokenOff);
     }
     let limit = ingress.bodies.body;
-    let headers = request.headers();
-    let body = body::read(request, payload, &ingress.bodies, (busy, metered))
+    let mut payload = request.take_payload();
+    let headers = &request.head().headers;
+    let body = body::read(headers, &mut payload, &ingress.bodies, (busy, metered))
         .await
         .and_then(|raw| {
             let encodings = headers
@@ -150,31 +148,43 @@ async fn deliver(
     // From here on the delivery is ours: leaving waits for it.
     busy.complete();
     let _under_way = ingress.in_flight.enter();
-    let mut signatures = [&b""[..]; MOST_SIGNATURES];
-    let mut kept = [("", &b""[..]); KEPT_HEADERS.len()];
-    let arrival = Arrival {
-        signatures: fill(
-            &mut signatures,
-            headers.get_all(&SIGNATURE).map(|value| value.as_bytes()),
-        ),
-        headers: fill(&mut kept, kept_headers(headers)),
-        body: &body,
-        peer: request.peer_addr().map(|address| address.ip()),
+    let admission = {
+        let mut signatures = [&b""[..]; MOST_SIGNATURES];
+        let mut kept = [("", &b""[..]); KEPT_HEADERS.len()];
+        let arrival = Arrival {
+            signatures: fill(
+                &mut signatures,
+                headers.get_all(&SIGNATURE).map(|value| value.as_bytes()),
+            ),
+            headers: fill(&mut kept, kept_headers(headers)),
+            body: &body,
+            peer: request.peer_addr().map(|address| address.ip()),
+        };
+        ingress.ingest.take(app, arrival)?
     };
-    Ok(ingress.ingest.take(app, arrival).await?)
+    // Both stand in the connection's buffer, which is free again while the journal works.
+    drop(body);
+    forget(request);
+    Ok(admission.receipt().await?)
+}
+
+/// Lets go of the bytes that a request was read from. actix keeps its heads for the next ones, as they are.
+fn forget(mut request: Request) {
+    *request.uri_mut() = Uri::default();
+    request.headers_mut().clear();
 }
 
 /// The connection of such a request ends after its answer: actix takes what follows the last chunk for trailers, bare line feeds and all, and
 /// so may see its end behind where others see it; and it ends a connection that was to go on in another protocol. Requests that were
 /// pipelined behind it and have arrived by then are served first.
-fn is_last(request: &HttpRequest) -> bool {
-    request.headers().contains_key(TRANSFER_ENCODING) || request.head().upgrade()
+fn is_last(head: &RequestHead) -> bool {
+    head.headers.contains_key(TRANSFER_ENCODING) || head.upgrade()
 }
 
 /// Whether a request wants to go on as WebSocket. actix then takes all that follows for its body, whatever length it declares.
-fn is_endless(request: &HttpRequest) -> bool {
+fn is_endless(head: &RequestHead) -> bool {
     let websocket = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
-    request.headers().get_all(UPGRADE).any(websocket)
+    head.headers.get_all(UPGRADE).any(websocket)
 }
 
 /// The app that a request's path and method name.

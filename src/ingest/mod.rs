@@ -200,27 +200,20 @@ impl Ingest {
         self.misdirected.event(method, path, status);
     }
 
-    /// Judges a delivery for `app` and makes it safe. If the caller goes away while this waits, the delivery is stored all the same.
-    pub async fn take(
+    /// Judges a delivery for `app` and has it stored. What is returned needs nothing of the request, which need not be kept meanwhile.
+    pub fn take(
         &self,
         app: &Arc<AppState>,
         arrival: Arrival<'_>,
-    ) -> Result<Receipt, IngestError> {
+    ) -> Result<Admission, IngestError> {
         let verified = self
             .prove(app, arrival)
             .inspect_err(|reason| self.rejected(app, *reason))?;
         let (glance, admission) = self.admit(app, arrival, &verified, Came::Now)?;
-        let receipt = match admission {
-            Admission::Repeat(first) => return Ok(Receipt::Duplicate(first)),
-            Admission::Stored(outcome) => {
-                if let Some(ring) = &self.ring {
-                    ring.learn(&app.name, Named::from(&glance), Peer::of(arrival.peer));
-                }
-                outcome.await.map(|id| id.map(Receipt::Accepted))
-            }
-            Admission::Twin(outcome) => outcome.await.map(|id| id.map(Receipt::Duplicate)),
-        };
-        Ok(receipt.unwrap_or(Err(Refusal::ShuttingDown))?)
+        if let (Admission::Stored(_), Some(ring)) = (&admission, &self.ring) {
+            ring.learn(&app.name, Named::from(&glance), Peer::of(arrival.peer));
+        }
+        Ok(admission)
     }
 
     /// Envelope, signature, secret: in the order of the HTTP contract. What fails for the secret alone is kept.
@@ -357,13 +350,25 @@ enum Pass<'a> {
 }
 
 /// What becomes of a proven delivery.
-enum Admission {
+pub enum Admission {
     /// It has its place; the journal tells when it is safe.
     Stored(oneshot::Receiver<Outcome>),
     /// As [`Pass::Twin`].
     Twin(oneshot::Receiver<Outcome>),
     /// As [`Pass::Repeat`].
     Repeat(Uuid),
+}
+
+impl Admission {
+    /// Waits until the delivery is safe. If the caller goes away meanwhile, it is stored all the same.
+    pub async fn receipt(self) -> Result<Receipt, IngestError> {
+        let receipt = match self {
+            Self::Repeat(first) => return Ok(Receipt::Duplicate(first)),
+            Self::Stored(outcome) => outcome.await.map(|id| id.map(Receipt::Accepted)),
+            Self::Twin(outcome) => outcome.await.map(|id| id.map(Receipt::Duplicate)),
+        };
+        Ok(receipt.unwrap_or(Err(Refusal::ShuttingDown))?)
+    }
 }
 
 /// Tag and record, but for the id, which is given at the gate.

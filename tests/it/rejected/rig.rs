@@ -103,7 +103,7 @@ impl Rig {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        runtime.block_on(self.ingest.take(app, arrival))
+        runtime.block_on(async { self.ingest.take(app, arrival)?.receipt().await })
     }
 
     /// A delivery that came at `at`, and whose signature matched no secret.
