@@ -186,6 +186,19 @@ mod tests {
     }
 
     #[test]
+    fn what_may_have_been_too_old_says_nothing_of_the_clocks() {
+        let mut stamps = Stamps::default();
+        let old = Millis(NOW.0 - HOUR);
+        assert_eq!(
+            stamps.too_old("t", old, NOW),
+            Some(Lesson::TooOld(HOUR / 2))
+        );
+        assert_eq!(stamps.too_old("t", NOW, NOW), Some(Lesson::TooOld(0)));
+        assert_eq!(stamps.too_old("t", NOW, NOW), None);
+        assert_eq!(stamps.present(NOW), NOW);
+    }
+
+    #[test]
     fn stamps_go_back_by_an_hour_and_then_twice_as_far_each_time_and_nothing_is_tried_for_ever() {
         let mut stamps = Stamps::default();
         let mut lessons = Vec::new();
