@@ -29,6 +29,7 @@ mod forged_flood;
 mod garbage;
 mod hang_up;
 mod harness;
+mod hostile_crowd;
 mod idle_connections;
 mod kafka_cut_off;
 mod kafka_forbidden;
@@ -155,6 +156,7 @@ const FAULTS: &[Fault] = &[
     restart::FAULT,
     slow_clients::FAULT,
     broken_connections::FAULT,
+    hostile_crowd::FAULT,
     idle_connections::FAULT,
     never_reading::FAULT,
     few_descriptors::FAULT,
