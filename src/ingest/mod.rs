@@ -353,9 +353,9 @@ enum Pass<'a> {
 pub enum Admission {
     /// It has its place; the journal tells when it is safe.
     Stored(oneshot::Receiver<Outcome>),
-    /// As [`Pass::Twin`].
+    /// The same is being stored at this moment.
     Twin(oneshot::Receiver<Outcome>),
-    /// As [`Pass::Repeat`].
+    /// The same is safe already, under this id.
     Repeat(Uuid),
 }
 
