@@ -1,5 +1,5 @@
-//! Thousands of hostile connections of every kind at once (in the long form as many as there are places), in a container with the memory that `deploy/kubernetes` allows: the bridge
-//! lives, and every delivery is stored.
+//! A thousand hostile connections of every kind at once (in the long form ten thousand, as many as there are places), in a container with
+//! the memory that `deploy/kubernetes` allows: the bridge lives, and every delivery is stored.
 
 use crate::harness::client::head;
 use crate::harness::greedy::Crowd;
@@ -8,14 +8,14 @@ use crate::harness::{Excuse, Fault};
 use std::time::{Duration, Instant};
 
 /// As many as there are places; and fewer, for a machine that is busy with other faults.
-const CLIENTS: (usize, usize) = (10_000, 3_000);
+const CLIENTS: (usize, usize) = (10_000, 1_000);
 
 /// How long they keep at it, at the least.
 const LASTS: Duration = Duration::from_secs(15);
 
 pub const FAULT: Fault = Fault {
     name: "hostile-crowd",
-    title: "thousands of hostile connections in a container with the memory of deploy/kubernetes",
+    title: "1,000 hostile connections (long: 10,000) in a container with the memory of deploy/kubernetes",
     excuse: Excuse::Nothing,
     run: |stage| {
         if let Err(why) = rlimit::increase_nofile_limit(CLIENTS.0 as u64 + 2000) {
