@@ -33,6 +33,7 @@ mod held;
 pub mod in_flight;
 mod inbox;
 mod kafka;
+mod lessons;
 mod librdkafka;
 mod line;
 mod oidc;

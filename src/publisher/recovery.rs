@@ -9,11 +9,10 @@
 use super::code::Code;
 use super::in_flight::Entry;
 use super::kafka::{Batching, Client};
+use super::lessons::RefusedStamp;
 use super::line::{Line, Rest, still};
 use super::prepare::Verdict;
-use super::stamps::Lesson;
 use super::verdict::{Class, FailureReason, classify};
-use crate::domain::delivery::Millis;
 use crate::domain::reasons::QuarantineReason;
 use crate::journal::Sequence;
 use std::time::{Duration, Instant};
@@ -45,25 +44,6 @@ pub(super) struct Round {
     pub(super) stamp: Option<RefusedStamp>,
 }
 
-/// A timestamp that a topic has refused, and when it did.
-pub(super) struct RefusedStamp {
-    topic: String,
-    stamp: Millis,
-    at: Millis,
-}
-
-/// What refusals have taught that concern no record by itself.
-#[derive(Default)]
-pub(super) struct Learned {
-    /// A timestamp was refused: the youngest.
-    stamp: Option<RefusedStamp>,
-    /// The youngest timestamp of records that were called invalid. Where a batch has several, librdkafka reports all of them by that code,
-    /// also those that were too old.
-    invalid: Option<RefusedStamp>,
-    /// The codec was.
-    compression: bool,
-}
-
 /// Pauses between attempts: doubling, and short again after the first success.
 pub(super) struct Backoff {
     first: Duration,
@@ -89,17 +69,6 @@ impl Backoff {
 
     pub(super) fn reset(&mut self) {
         self.next = self.first;
-    }
-}
-
-/// Keeps the younger of the timestamps.
-fn youngest(known: &mut Option<RefusedStamp>, topic: &str, stamp: Millis) {
-    if known.as_ref().is_none_or(|known| known.stamp < stamp) {
-        *known = Some(RefusedStamp {
-            topic: topic.to_owned(),
-            stamp,
-            at: super::kafka::now(),
-        });
     }
 }
 
@@ -145,7 +114,7 @@ impl Line {
                 self.gave_up(&topic, code);
             }
             Class::Timestamp => {
-                youngest(&mut self.learned.stamp, &topic, entry.timestamp);
+                self.learned.refused(&topic, entry.timestamp);
                 self.trouble_with(FailureReason::Clock, &topic, code);
             }
             Class::Compression => {
@@ -163,7 +132,7 @@ impl Line {
                 self.suspects
                     .push((sequence, if too_large { entry.bytes } else { 0 }));
                 if !too_large {
-                    youngest(&mut self.learned.invalid, &topic, entry.timestamp);
+                    self.learned.invalid(&topic, entry.timestamp);
                 }
                 self.trouble_with(FailureReason::RecordRefused, &topic, code);
             }
@@ -253,8 +222,9 @@ impl Line {
         self.sink.rebuilt();
         let mut suspects = std::mem::take(&mut self.suspects);
         let condemned = std::mem::take(&mut self.condemned);
-        let lessons = std::mem::take(&mut self.learned);
-        let learned = self.learn(&mut trouble, lessons.stamp, lessons.compression);
+        let mut learned = std::mem::take(&mut self.learned);
+        let invalid = learned.take_invalid();
+        let learned = self.learn(learned, &mut trouble);
         if learned {
             // The refused batch is explained: it goes again, otherwise.
             suspects.clear();
@@ -283,7 +253,7 @@ impl Line {
                 bytes: suspects.iter().map(|(_, bytes)| bytes).sum(),
                 guilty: false,
                 hung_up: false,
-                stamp: lessons.invalid,
+                stamp: invalid,
             });
             self.retry_at = None;
         } else {
@@ -297,45 +267,6 @@ impl Line {
             }
             self.retry_at = (!learned).then(|| Instant::now() + self.backoff.next());
         }
-    }
-
-    /// Takes to heart what was refused for its timestamp or its codec; whether there is something else to try.
-    fn learn(
-        &mut self,
-        trouble: &mut Trouble,
-        stamp: Option<RefusedStamp>,
-        compression: bool,
-    ) -> bool {
-        let another = compression && self.surroundings.compression.refused().is_some();
-        let Some(RefusedStamp { topic, stamp, at }) = stamp else {
-            return another;
-        };
-        let lesson = self.stamps.refused(&topic, stamp, at);
-        let (kind, words) = match lesson {
-            Lesson::TooOld(age) => {
-                trouble.reason = FailureReason::RecordRefused;
-                let words = format!(
-                    "topic {topic} does not take records this old (message.timestamp.before.max.ms): those that are {} s old \
-                     or older go with the present time as their timestamp; ce_time stays the time of acceptance",
-                    age as f64 / 1000.0
-                );
-                ("too old", words)
-            }
-            Lesson::ClockAhead(by) => {
-                let words = format!(
-                    "topic {topic} does not take the present time as a timestamp: this machine's clock is taken to be {} h {} the \
-                     brokers'; set it right",
-                    by.unsigned_abs() as f64 / 3_600_000.0,
-                    if by > 0 { "ahead of" } else { "behind" }
-                );
-                ("clock", words)
-            }
-            Lesson::Nothing => return another,
-        };
-        if self.surroundings.throttle.pass(kind, &topic).is_some() {
-            tracing::warn!(topic, "{words}");
-        }
-        true
     }
 
     /// Whether all suspects have their outcome.
@@ -353,11 +284,11 @@ impl Line {
         if !round.guilty && round.bytes > 0 && !self.always_alone {
             self.shrink_batches(&round);
         }
-        if let Some(RefusedStamp { topic, stamp, at }) = round.stamp
+        if let Some(stamp) = round.stamp
             && !round.guilty
         {
             // Old enough to be refused among others, and by now so old that it went with the present.
-            self.stamps.too_old(&topic, stamp, at);
+            self.learn_that_it_was_too_old(&stamp);
         }
         self.hang_ups.end(round.hung_up && !round.guilty);
         if self.always_alone {
