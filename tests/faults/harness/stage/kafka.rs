@@ -80,6 +80,26 @@ impl Stage {
         proxy
     }
 
+    /// Takes Kafka away from the bridge alone: connections break and are refused. What is not published then is on disk only, and a loss
+    /// cannot hide behind a record that was published in time.
+    pub fn kafka_away(&mut self) {
+        let broker = self.kafka.bootstrap.clone();
+        let rules = [
+            Rule::on(Call::Connect, &broker).fails(libc::ECONNREFUSED),
+            Rule::on(Call::Send, "socket:*")
+                .by("rdk:*")
+                .fails(libc::EPIPE),
+        ];
+        self.away = rules.map(|rule| self.shim.arm(rule)).into();
+    }
+
+    /// The end of [`Stage::kafka_away`].
+    pub fn kafka_back(&mut self) {
+        for rule in self.away.drain(..) {
+            self.shim.lift(rule);
+        }
+    }
+
     /// What happens here happens without Kafka: nothing of it may be felt at the door, and memory may not grow with what waits.
     pub fn without_kafka(&mut self, story: impl FnOnce(&mut Self)) {
         let mut away = Away::begin(self.bridge());
